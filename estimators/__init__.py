@@ -1,0 +1,37 @@
+"""Gradient estimators for unrolled computation graphs: one file, one estimator.
+
+A factory has the name of its module: `estimators.es_single(task, num_particles=1000, sigma=0.1,
+truncation=1)`. Notation, the same in code, configuration, tables and axis labels:
+
+    theta           θ       outer parameters, any pytree
+    horizon         T       inner steps in an inner problem; None = it never ends
+    truncation      K       inner steps per outer update
+    num_particles   N       particles, both signs of an antithetic pair counted
+    sigma           σ       standard deviation of a perturbation (never the variance)
+    resample_every  M       unrolls between fresh perturbations in ES-Gen
+    outer_step      -       one update of θ
+    inner_steps     -       compute: inner steps summed over particles
+
+The NRES paper (Li et al., 2023) calls K `W` and uses K for the length of noise reuse.
+"""
+
+from estimators.base import Estimator, Info
+from estimators.es_gen import es_gen
+from estimators.es_single import es_single
+from estimators.full_es import full_es
+from estimators.pes import pes
+from estimators.rtrl import rtrl
+from estimators.tbptt import tbptt
+from estimators.truncated_es import truncated_es
+
+__all__ = [
+    "Estimator",
+    "Info",
+    "es_gen",
+    "es_single",
+    "full_es",
+    "pes",
+    "rtrl",
+    "tbptt",
+    "truncated_es",
+]

@@ -1,0 +1,168 @@
+"""The engine that every antithetic ES estimator shares.
+
+One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
+
+    1. where an inner problem has ended, begin a new one: new data, new memory of perturbations;
+    2. ask the estimator's rule for this unroll's perturbation ε and weight w;
+    3. run K inner steps with θ + ε and θ - ε;
+    4. g = 1/(N σ²) Σ_pairs w (L(θ + ε) - L(θ - ε)), the difference formed per pair **before** it is
+       weighted (float32 sums of |L| would lose the signal at small σ).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, NotRequired, Required, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from estimators._clock import Clock, due, first_clock, restart, where_due
+from estimators._particles import Layout, Paths, persistent_paths
+from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from tasks.base import Array, Key, State, Task, Theta, stream
+
+Fresh = Callable[[], Array]
+Memory = Any
+
+
+class Rule(NamedTuple):
+    """What makes an antithetic ES estimator that estimator.
+
+    Attributes:
+        begin: `fresh -> memory` at the start of an inner problem; `fresh()` is a new draw
+            ε ~ N(0, σ² I) for every pair.
+        unroll: `(fresh, memory, j) -> (memory, perturbation, weight)` of the j-th unroll of an
+            inner problem, from 0.
+        redraws: whether every unroll uses `fresh`; its noise is then sampled many steps ahead.
+    """
+
+    begin: Callable[[Fresh], Memory]
+    unroll: Callable[[Fresh, Memory, Array], tuple[Memory, Array, Array]]
+    redraws: bool
+
+
+class ESOptions(TypedDict, total=False):
+    """Hyperparameters that all antithetic ES estimators share; `antithetic_es` explains them."""
+
+    num_particles: Required[int]
+    sigma: Required[float]
+    truncation: Required[int]
+    breakstep: NotRequired[bool]
+    chunk_size: NotRequired[int | None]
+
+
+class ESState(NamedTuple):
+    """State of an antithetic ES estimator.
+
+    Attributes:
+        clock: where the inner problems stand.
+        memory: the rule's memory of perturbations, e.g. ε (ES-Single) or ξ (PES).
+        states: s_t of every particle (truncated ES: of the mean path).
+    """
+
+    clock: Clock
+    memory: Memory
+    states: State
+
+
+class Sample(NamedTuple):
+    """Randomness of one step: a key and, for rules that redraw at every unroll, ε itself."""
+
+    key: Key
+    epsilon: Array | None
+
+
+def antithetic_es(
+    task: Task,
+    rule: Rule,
+    paths: Callable[..., Paths] = persistent_paths,
+    **options: Unpack[ESOptions],
+) -> Estimator:
+    """Build an antithetic ES estimator from its rule.
+
+    Args:
+        task: the inner problem.
+        rule: how perturbations are drawn, kept and weighted.
+        paths: how states move: one per particle, or one mean path (truncated ES).
+        **options: `num_particles` is N, even, both signs of a pair counted; `sigma` is σ, the
+            standard deviation of a perturbation; `truncation` is K, inner steps per outer update,
+            a divisor of the horizon; `breakstep` gives each pair an inner problem of its own, the
+            first ones ending staggered (default: lockstep); `chunk_size` is how many pairs run at
+            a time (default: all; see `_particles.py`), which changes results only by rounding.
+
+    Raises:
+        ValueError: with the numbers in it, if a hyperparameter is out of its range.
+    """
+    layout = Layout(options["num_particles"] // 2, options.get("chunk_size"))
+    _check(task, options)
+    truncation, sigma = options["truncation"], options["sigma"]
+    clock_shape = (layout.num_pairs,) if options.get("breakstep", False) else ()
+    path = paths(task, truncation, layout, bool(clock_shape))
+
+    def draw(key: Key, theta: Theta) -> Array:
+        shape = (layout.num_pairs, sum(leaf.size for leaf in jax.tree.leaves(theta)))
+        dtype = jnp.result_type(*jax.tree.leaves(theta))
+        normal = jax.random.normal(stream(key, "epsilon"), shape, dtype)
+        return jnp.asarray(sigma, dtype) * (normal if layout.chunked else normal.T)
+
+    def sample(key: Key, theta: Theta) -> Sample:
+        return Sample(key, draw(key, theta) if rule.redraws else None)
+
+    def init(key: Key, theta: Theta) -> ESState:
+        flat, unravel = ravel_pytree(theta)
+        clock = first_clock(key, clock_shape)
+        epsilon = draw(key, theta)
+        states = path.begin(unravel, flat, jnp.zeros_like(epsilon), clock)
+        return ESState(clock, rule.begin(lambda: epsilon), states)
+
+    def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
+        flat, unravel = ravel_pytree(theta)
+        clock, memory, states = state
+
+        def fresh() -> Array:
+            return draw(sample.key, theta) if sample.epsilon is None else sample.epsilon
+
+        begins = due(clock, task.horizon, truncation)
+        if task.horizon is not None:
+            clock = restart(clock, begins, sample.key)
+            memory = where_due(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
+        memory, epsilon, weight = rule.unroll(fresh, memory, clock.t // truncation)
+        if task.horizon is not None:
+            states = where_due(
+                begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
+            )
+        states, losses = path.advance(unravel, flat, epsilon, clock, states)
+        difference = losses[0] - losses[1]
+        total = difference @ weight if layout.chunked else weight @ difference
+        gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
+        info = Info(
+            loss=losses.mean(),
+            inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
+            num_resets=jnp.sum(begins, dtype=jnp.int32),
+            finite=all_finite(gradient),
+        )
+        clock = clock._replace(t=clock.t + truncation)
+        return unravel(gradient), ESState(clock, memory, states), info
+
+    return make_estimator(init, update, sample)
+
+
+def _check(task: Task, options: ESOptions) -> None:
+    """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
+    num_particles, sigma = options["num_particles"], options["sigma"]
+    if num_particles < 2 or num_particles % 2:
+        raise ValueError(
+            f"num_particles={num_particles} must be even and at least 2: "
+            f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
+        )
+    if not sigma > 0:
+        raise ValueError(f"sigma={sigma} must be positive: it is a standard deviation")
+    check_truncation(task, options["truncation"])
+    if options.get("breakstep") and task.horizon is None:
+        raise ValueError("breakstep=True needs a task with a horizon: this one never ends")
+    chunk_size = options.get("chunk_size")
+    if chunk_size is not None and not 1 <= chunk_size <= num_particles // 2:
+        raise ValueError(
+            f"chunk_size={chunk_size} must lie between 1 and the number of pairs, "
+            f"num_particles/2={num_particles // 2}"
+        )

@@ -1,0 +1,159 @@
+"""Where particles live in memory, and how they move through an inner problem.
+
+n = N/2 pairs. Without `chunk_size` the particle axes come last (ε is [P, n], states are
+[..., 2, n]): long vectors for small states. With it they come first (ε is [n, P], states are
+[2, n, ...]) and `chunk_size` pairs at a time, one sign after the other, run all their K steps, so
+that large states stay in cache.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from estimators._clock import Clock
+from tasks.base import Array, State, Task, stream, unroll
+
+
+class Layout(NamedTuple):
+    """Axes of the particles.
+
+    Attributes:
+        num_pairs: n = N/2.
+        chunk_size: pairs that run at a time, or `None` for all at once.
+    """
+
+    num_pairs: int
+    chunk_size: int | None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether particle axes come first."""
+        return self.chunk_size is not None
+
+    @property
+    def pair_axis(self) -> int:
+        """Axis of the pairs in ε and in everything else that has one entry per pair."""
+        return 0 if self.chunked else -1
+
+    def over_pairs(self, fn: Callable, context_mapped: bool) -> Callable:
+        """Lift `fn(context, *xs)` over pairs; `context` has a pair axis where `context_mapped`."""
+
+        def all_at_once(context: Any, *xs: Any) -> Any:
+            in_axes = (-1 if context_mapped else None, *[-1] * len(xs))
+            return jax.vmap(fn, in_axes, -1, axis_size=self.num_pairs)(context, *xs)
+
+        def in_chunks(context: Any, *xs: Any) -> Any:
+            batch = None if self.chunk_size == 1 else self.chunk_size
+            if context_mapped:
+                return jax.lax.map(lambda x: fn(*x), (context, *xs), batch_size=batch)
+            return jax.lax.map(lambda x: fn(context, *x), xs, batch_size=batch)
+
+        return in_chunks if self.chunked else all_at_once
+
+    def over_particles(self, fn: Callable, context_mapped: bool) -> Callable:
+        """Lift `fn(context, sign, ε, state)` over both signs of every pair."""
+
+        def one_sign(sign: Array, context: Any, epsilon: Array, state: State) -> Any:
+            lifted = self.over_pairs(lambda context, *xs: fn(context, sign, *xs), context_mapped)
+            return lifted(context, epsilon, state)
+
+        def both_signs(context: Any, epsilon: Array, state: State) -> Any:
+            signs = jnp.array([1.0, -1.0], epsilon.dtype)
+            if self.chunked:
+                return jax.lax.map(lambda x: one_sign(x[0], context, epsilon, x[1]), (signs, state))
+            both = jax.vmap(one_sign, in_axes=(0, None, None, -2), out_axes=-2)
+            return both(signs, context, epsilon, state)
+
+        return both_signs
+
+    def replicate(self, tree: Any, mapped: bool) -> Any:
+        """Give every particle a copy of `tree`; a `mapped` tree already has a pair axis."""
+
+        def copies(leaf: Array) -> Array:
+            one_sign = leaf.shape
+            if self.chunked:
+                shape = (2, *one_sign) if mapped else (2, self.num_pairs, *one_sign)
+                return jnp.broadcast_to(leaf, shape)
+            leaf = leaf[..., None, :] if mapped else leaf[..., None, None]
+            return jnp.broadcast_to(leaf, (*leaf.shape[:-2], 2, self.num_pairs))
+
+        return jax.tree.map(copies, tree)
+
+
+class Paths(NamedTuple):
+    """How states begin and move.
+
+    Attributes:
+        begin: `(unravel, θ, ε, clock) -> states` at the start of an inner problem; θ is flat, [P].
+        advance: `(unravel, θ, ε, clock, states) -> (states, losses[2, n])`: K inner steps.
+        state_axis: axis of the pairs in the leaves of `states`.
+        extra_unrolls: unrolls beside those of the N particles.
+    """
+
+    begin: Callable[..., State]
+    advance: Callable[..., tuple[State, Array]]
+    state_axis: int
+    extra_unrolls: int
+
+
+def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:
+    """Every particle keeps its own state over the whole inner problem (full ES, PES, ES-Single)."""
+
+    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
+        def one(clock: Clock, sign: Array, epsilon: Array, _: None) -> State:
+            return task.init_state(stream(clock.key, "init_state"), unravel(theta + sign * epsilon))
+
+        return layout.over_particles(one, breakstep)(clock, epsilon, None)
+
+    def advance(
+        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
+    ) -> tuple[State, Array]:
+        def run(length: int, clock: Clock, states: State) -> tuple[State, Array]:
+            def one(clock: Clock, sign: Array, epsilon: Array, state: State) -> tuple[State, Array]:
+                perturbed = unravel(theta + sign * epsilon)
+                return unroll(task.step, clock.key, perturbed, state, clock.t, length)
+
+            return layout.over_particles(one, breakstep)(clock, epsilon, states)
+
+        if layout.chunked or truncation == 1:
+            return run(truncation, clock, states)
+
+        # Steps outside, particles inside: a scan under vmap would move particle axes to the front.
+        def body(states: State, k: Array) -> tuple[State, Array]:
+            return run(1, clock._replace(t=clock.t + k), states)
+
+        states, losses = jax.lax.scan(body, states, jnp.arange(truncation, dtype=jnp.int32))
+        return states, losses.sum(axis=0)
+
+    return Paths(begin, advance, state_axis=1 if layout.chunked else -1, extra_unrolls=0)
+
+
+def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:
+    """One unperturbed state (breakstep: one per pair) that every unroll starts from (Algorithm 1)."""
+    particles = persistent_paths(task, truncation, layout, breakstep)
+
+    def over_paths(fn: Callable) -> Callable:
+        return layout.over_pairs(fn, context_mapped=True) if breakstep else fn
+
+    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
+        def one(clock: Clock) -> State:
+            return task.init_state(stream(clock.key, "init_state"), unravel(theta))
+
+        return over_paths(one)(clock)
+
+    def advance(
+        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
+    ) -> tuple[State, Array]:
+        def one(context: tuple[Clock, State]) -> State:
+            clock, state = context
+            return unroll(task.step, clock.key, unravel(theta), state, clock.t, truncation)[0]
+
+        _, losses = particles.advance(
+            unravel, theta, epsilon, clock, layout.replicate(states, mapped=breakstep)
+        )
+        return over_paths(one)((clock, states)), losses
+
+    extra_unrolls = layout.num_pairs if breakstep else 1
+    return Paths(begin, advance, state_axis=layout.pair_axis, extra_unrolls=extra_unrolls)

@@ -1,0 +1,82 @@
+"""The contract of a gradient estimator.
+
+An `Estimator` is a tuple of pure functions, as in optax and blackjax. `step` is all a user needs;
+it is `update` after `sample`, and a runner may sample many steps ahead in one call, because drawing
+the noise of one unroll costs more in overhead than in arithmetic.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from tasks.base import Array, Key, Task, Theta
+
+State = Any
+Sample = Any
+
+
+class Info(NamedTuple):
+    """What one step of an estimator reports.
+
+    Attributes:
+        loss: float scalar, summed loss of this truncated unroll, averaged over particles.
+        inner_steps: int32 scalar, inner steps run in this step, summed over particles.
+        num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
+        finite: bool scalar, whether every entry of the gradient is finite.
+    """
+
+    loss: Array
+    inner_steps: Array
+    num_resets: Array
+    finite: Array
+
+
+class Estimator(NamedTuple):
+    """A gradient estimator for unrolled computation graphs.
+
+    Attributes:
+        init: `(key, θ) -> state`.
+        step: `(key, θ, state) -> (gradient, state, Info)`; the gradient has θ's tree.
+        sample: `(key, θ) -> sample`, the randomness of one step; uses only the shapes of θ.
+        update: `(sample, θ, state) -> (gradient, state, Info)`, so that
+            `step(key, θ, state) == update(sample(key, θ), θ, state)`.
+    """
+
+    init: Callable[[Key, Theta], State]
+    step: Callable[[Key, Theta, State], tuple[Theta, State, Info]]
+    sample: Callable[[Key, Theta], Sample]
+    update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]]
+
+
+def make_estimator(
+    init: Callable[[Key, Theta], State],
+    update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]],
+    sample: Callable[[Key, Theta], Sample] = lambda key, theta: key,
+) -> Estimator:
+    """Join `sample` and `update` into an `Estimator`; by default the sample is the key itself."""
+
+    def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
+        return update(sample(key, theta), theta, state)
+
+    return Estimator(init, step, sample, update)
+
+
+def all_finite(tree: Any) -> Array:
+    """Return whether every entry of every leaf is finite, a bool scalar."""
+    leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
+    return jnp.stack(leaves).all()
+
+
+def check_truncation(task: Task, truncation: int) -> None:
+    """Raise ValueError unless K is a positive divisor of the task's horizon T."""
+    if truncation < 1:
+        raise ValueError(f"truncation={truncation} must be at least 1")
+    if task.horizon is not None and task.horizon % truncation:
+        divisors = [k for k in range(1, task.horizon + 1) if task.horizon % k == 0]
+        nearest = min(divisors, key=lambda k: abs(k - truncation))
+        raise ValueError(
+            f"horizon={task.horizon} is not a multiple of truncation={truncation}; "
+            f"the nearest truncation that divides it is {nearest}"
+        )

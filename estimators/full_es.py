@@ -1,0 +1,30 @@
+"""Full-unroll ES: one estimate, and one outer update, per whole inner problem (Eq. 3).
+
+ES-Single with K = T: the reference that truncations are measured against. Cost per step: N T inner
+steps.
+"""
+
+from typing import Any
+
+from estimators.base import Estimator
+from estimators.es_single import es_single
+from tasks.base import Task
+
+
+def full_es(task: Task, *, num_particles: int, sigma: float, **options: Any) -> Estimator:
+    """Build the estimator.
+
+    Args:
+        task: the inner problem; it must have a horizon.
+        num_particles: N, even.
+        sigma: σ, standard deviation of a perturbation.
+        **options: `breakstep` and `chunk_size` of `antithetic_es`.
+
+    Raises:
+        ValueError: if the task has no horizon, or as `antithetic_es`.
+    """
+    if task.horizon is None:
+        raise ValueError("full_es needs a task with a horizon: this one never ends")
+    return es_single(
+        task, num_particles=num_particles, sigma=sigma, truncation=task.horizon, **options
+    )

@@ -1,0 +1,79 @@
+"""Real-time recurrent learning: the exact Jacobian J_t = ds_t/dθ, carried forward.
+
+J_t = (∂f/∂s) J_{t-1} + ∂f/∂θ, gradient = (∂L/∂s) J + ∂L/∂θ: one Jacobian-vector product per outer
+parameter. Unbiased (but for the hysteresis of a moving θ). Cost per step: P forward inner steps
+and memory S P, so small θ only.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from estimators._clock import Clock, due, first_clock, restart, where_due
+from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from tasks.base import Array, Key, State, Task, Theta, stream, unroll
+
+
+class RTRLState(NamedTuple):
+    """The clock, s_t, and J_t: the tree of s_t with a leading axis of length P."""
+
+    clock: Clock
+    state: State
+    jacobian: State
+
+
+def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
+    """Build the estimator.
+
+    Args:
+        task: the inner problem, differentiable in θ and s.
+        truncation: K, inner steps per outer update.
+
+    Raises:
+        ValueError: if K does not divide the horizon.
+    """
+    check_truncation(task, truncation)
+
+    def begin(theta: Theta, clock: Clock) -> tuple[State, State]:
+        flat, unravel = ravel_pytree(theta)
+
+        def state_of(flat: Array) -> State:
+            return task.init_state(stream(clock.key, "init_state"), unravel(flat))
+
+        def column(tangent: Array) -> tuple[State, State]:
+            return jax.jvp(state_of, (flat,), (tangent,))
+
+        return jax.vmap(column, out_axes=(None, 0))(jnp.eye(flat.size, dtype=flat.dtype))
+
+    def init(key: Key, theta: Theta) -> RTRLState:
+        clock = first_clock(key)
+        return RTRLState(clock, *begin(theta, clock))
+
+    def update(key: Key, theta: Theta, state: RTRLState) -> tuple[Theta, RTRLState, Info]:
+        flat, unravel = ravel_pytree(theta)
+        begins = due(state.clock, task.horizon, truncation)
+        clock = restart(state.clock, begins, key)
+        start, jacobian = where_due(
+            begins, lambda: begin(theta, clock), (state.state, state.jacobian)
+        )
+
+        def forward(flat: Array, state: State) -> tuple[State, Array]:
+            return unroll(task.step, clock.key, unravel(flat), state, clock.t, truncation)
+
+        def column(tangent: Array, state_tangent: State) -> tuple:
+            return jax.jvp(forward, (flat, start), (tangent, state_tangent))
+
+        eye = jnp.eye(flat.size, dtype=flat.dtype)
+        (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
+        info = Info(
+            loss=loss,
+            inner_steps=jnp.int32(truncation),
+            num_resets=begins.astype(jnp.int32),
+            finite=all_finite(gradient),
+        )
+        clock = clock._replace(t=clock.t + truncation)
+        return unravel(gradient), RTRLState(clock, end, jacobian), info
+
+    return make_estimator(init, update)

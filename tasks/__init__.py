@@ -1,0 +1,7 @@
+"""Inner problems: one file, one task. A factory has the name of its module."""
+
+from tasks.base import Task
+from tasks.influence_balancing import influence_balancing
+from tasks.quadratic import quadratic
+
+__all__ = ["Task", "influence_balancing", "quadratic"]

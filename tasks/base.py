@@ -1,0 +1,84 @@
+"""The contract of an inner problem, and the two helpers every task and estimator shares.
+
+An inner problem is an unrolled computation graph s_t = f(s_{t-1}, x_t; θ) with losses L_t (Eqs. 1
+and 2 of the paper). A `Task` is a tuple of pure functions of arrays: whatever is random comes from
+the key, so that two calls with one key see the same initial state and the same data.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Key = jax.Array
+Theta = Any
+State = Any
+
+
+class Task(NamedTuple):
+    """One inner problem.
+
+    Attributes:
+        init_theta: `key -> θ_0`, outer parameters: any pytree of floating-point arrays.
+        init_state: `(key, θ) -> s_0`, a pytree of arrays of constant structure.
+        step: `(key, θ, s, t) -> (s', L_t)`: one inner step; `t` counts the steps already taken
+            (0 in the first one) and L_t is a scalar.
+        horizon: T, inner steps in an inner problem; `None` = it never ends.
+        evaluate: `(key, θ) -> {name: scalar}`: metrics of the unperturbed problem at full length;
+            `"meta_loss"` is always among them.
+        exact_gradient: `θ -> ∇L(θ)` of the summed losses of a whole inner problem, with θ's tree,
+            where an oracle exists.
+    """
+
+    init_theta: Callable[[Key], Theta]
+    init_state: Callable[[Key, Theta], State]
+    step: Callable[[Key, Theta, State, Array], tuple[State, Array]]
+    horizon: int | None
+    evaluate: Callable[[Key, Theta], dict[str, Array]]
+    exact_gradient: Callable[[Theta], Theta] | None = None
+
+
+def stream(key: Key, name: str) -> Key:
+    """Return the named stream of `key`: equal names give equal keys, in every process.
+
+    Args:
+        key: scalar typed PRNG key.
+        name: what the randomness is for, e.g. `"epsilon"`.
+    """
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def unroll(
+    step: Callable[[Key, Theta, State, Array], tuple[State, Array]],
+    key: Key,
+    theta: Theta,
+    state: State,
+    t: Array,
+    length: int,
+) -> tuple[State, Array]:
+    """Run `length` inner steps and **sum** their losses (`unroll` in Algorithms 1 and 2).
+
+    Inner step t uses `fold_in(key, t)`, so windows of any length concatenate to the same whole.
+
+    Args:
+        step: `Task.step`.
+        key: scalar key of the inner problem.
+        theta: outer parameters.
+        state: s_t.
+        t: int32 scalar, inner steps already taken.
+        length: K, number of steps, at least 1.
+
+    Returns:
+        s_{t+K} and L_{t+1} + ... + L_{t+K}, a scalar.
+    """
+
+    def body(state: State, t: Array) -> tuple[State, Array]:
+        return step(jax.random.fold_in(key, t), theta, state, t)
+
+    if length == 1:
+        return body(state, t)
+    state, losses = jax.lax.scan(body, state, t + jnp.arange(length, dtype=jnp.int32))
+    return state, losses.sum()
