@@ -2,6 +2,7 @@
 
 from tasks.base import Task
 from tasks.influence_balancing import influence_balancing
+from tasks.lr_schedule import lr_schedule
 from tasks.quadratic import quadratic
 
-__all__ = ["Task", "influence_balancing", "quadratic"]
+__all__ = ["Task", "influence_balancing", "lr_schedule", "quadratic"]

@@ -1,0 +1,52 @@
+# `make` sets up .venv from requirements.lock and reproduces the paper at laptop scale.
+# `make help` lists the rest. Options: SCALE=smoke|laptop|paper  CORES=all|N  PYTHON=python3.12
+
+PYTHON ?= python3
+SCALE ?= laptop
+CORES ?= all
+
+SNAKEMAKE = snakemake --cores $(CORES) --config scale=$(SCALE)
+IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
+PIP_FLAGS := --quiet --require-hashes -r requirements.lock
+OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
+
+.PHONY: all smoke test verify benchmark lint help
+
+all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
+	$(IN_VENV) $(SNAKEMAKE)
+
+smoke: SCALE := smoke
+smoke: all  ## the same at the smallest scale: every rule, no science, minutes
+
+test: .venv/.complete  ## all tests
+	$(IN_VENV) pytest
+
+verify: .venv/.complete  ## compare finished results with their hashes, settings, code and data
+	$(IN_VENV) python -m workflow.scripts.verify --scale $(SCALE)
+
+benchmark: .venv/.complete  ## speed of the estimators on this machine
+	$(IN_VENV) python -m workflow.scripts.benchmark
+
+lint: .venv/.complete  ## style of the code and of the workflow
+	$(IN_VENV) ruff check
+	$(IN_VENV) ruff format --check
+	$(IN_VENV) snakefmt --check Snakefile workflow/rules
+	$(IN_VENV) snakemake --lint
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+# The stamp is written last: a set-up that was interrupted starts anew.
+.venv/.complete: requirements.lock
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "$(OLD_PYTHON)" % v)'
+	@rm -rf .venv
+	@if uv --version >/dev/null 2>&1; then \
+		echo "Setting up .venv with uv ..."; \
+		uv venv --quiet --python "$(PYTHON)" .venv && \
+		uv pip install --python .venv --compile-bytecode $(PIP_FLAGS); \
+	else \
+		echo "Setting up .venv with pip (a few minutes) ..."; \
+		"$(PYTHON)" -m venv .venv && \
+		.venv/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS); \
+	fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""The workflow around the experiments: rules, configuration, library and command lines."""

@@ -1,0 +1,135 @@
+"""Prepared data sets: what they are, and how a run reads them.
+
+A data set is one `{name}.npz` beside its sidecar `{name}.json`, which holds the sha256 of the npz
+and of the original files, the source these came from, and the shapes. Both are written by
+`workflow/scripts/prepare_data.py`. Reading needs numpy only.
+"""
+
+import difflib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Dataset(NamedTuple):
+    """What is known about a data set before any byte of it has been read."""
+
+    title: str  # one line for people
+    validation: int  # how many of the last training examples are held out for validation
+    originals: dict[str, str]  # name of each original idx file -> its sha256, uncompressed
+
+
+DATASETS = {
+    "mnist": Dataset(
+        title="MNIST: handwritten digits, 50,000 / 10,000 / 10,000 images of 28 x 28",
+        validation=10_000,
+        originals={
+            "train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+    ),
+    "synthetic_digits": Dataset(
+        title="blobs in MNIST's format, for smoke runs and tests: 2,000 / 500 / 500 images",
+        validation=500,
+        originals={
+            "train-images-idx3-ubyte": (
+                "ef9d0542b129cd56c94b326ebeecb496b419f167dcddf7602c66017e53a4cde2"
+            ),
+            "train-labels-idx1-ubyte": (
+                "9e0e3d971c55bc891f082e55c4fb4a5b2681c406077d7405bfb0147a537f300c"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "1ff9bbc77b98b90e7fa115d295519d2e159a27ac662241323721d25671e7df6f"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "1627dc01712a992e7a7dcfe36cfde1d4f38fa45f2418214b38e4c43572ab84a4"
+            ),
+        },
+    ),
+}
+
+
+def find(name: str) -> Dataset:
+    """Return the data set called `name`.
+
+    Raises:
+        ValueError: there is none; the line names the nearest.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.0)[0]
+    known = ", ".join(DATASETS)
+    raise ValueError(f"unknown data set '{name}': did you mean '{nearest}'? (known: {known})")
+
+
+def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
+    """Return the arrays of a prepared data set.
+
+    Args:
+        name: a key of `DATASETS`.
+        folder: where `{name}.npz` and `{name}.json` are.
+
+    Returns:
+        For each split in train, validation, test: `{split}_images`, uint8 [n, 28, 28], 0 is the
+        background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9.
+
+    Raises:
+        FileNotFoundError: the data set has not been prepared.
+        ValueError: the name is unknown, or the npz is not the file its sidecar describes.
+    """
+    expected = describe(name, folder)["sha256"]
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; make it: {_command(path)}")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{path} is damaged (sha256 {found}, its sidecar says {expected}); "
+            f"delete it and make it again: {_command(path)}"
+        )
+    with np.load(io.BytesIO(content)) as arrays:
+        return dict(arrays)
+
+
+def describe(name: str, folder: Path = Path("data")) -> dict[str, Any]:
+    """Return the sidecar of a prepared data set.
+
+    Returns:
+        `name`, `source` (where the original bytes came from), `originals` (sha256 of each original
+        file), `sha256` (of the npz) and `shapes` (of each array in it).
+
+    Raises:
+        FileNotFoundError: the data set has not been prepared.
+        ValueError: the name is unknown, or the sidecar is not JSON.
+    """
+    find(name)
+    path = folder / f"{name}.json"
+    command = _command(folder / f"{name}.npz")
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; make it: {command}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); delete it and make it again: {command}"
+        ) from error
+
+
+def _command(path: Path) -> str:
+    """Return the command that prepares the data set stored at `path`."""
+    return f"snakemake --cores 1 {path}"

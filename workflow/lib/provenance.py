@@ -1,0 +1,149 @@
+"""Where a result comes from: the code it ran, the versions, the machine and the git commit.
+
+Nothing here imports jax until `environment` is called, so that the Snakefile may use the rest.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Settings that can change the bits or the speed of a result.
+ENVIRONMENT_VARIABLES = ("NPROC", "XLA_FLAGS", "JAX_PLATFORMS")
+JAX_SETTINGS = ("jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
+
+
+def import_closure(modules: Iterable[str], root: Path) -> list[Path]:
+    """Return the repository files that `modules` consist of and import, directly or not.
+
+    A package's `__init__.py` counts only where a name is imported from it that is not one of its
+    modules. `estimators.pes` therefore does not depend on the other estimators, although
+    `estimators/__init__.py` re-exports them all: editing one estimator leaves the others' runs
+    valid. An import by a computed name (`importlib.import_module`) cannot be seen here; its caller
+    passes that name in `modules`.
+
+    Args:
+        modules: dotted names, for instance "estimators.pes".
+        root: the repository's folder.
+
+    Returns:
+        Sorted paths that start with `root`.
+
+    Raises:
+        ValueError: one of `modules` is not in the repository.
+    """
+    pending = list(modules)
+    for module in pending:
+        if _module_file(module, root) is None:
+            raise ValueError(f"there is no module {module} in {root.resolve()}; check its name")
+    found: dict[str, Path] = {}
+    while pending:
+        module = pending.pop()
+        file = _module_file(module, root)
+        if file is None or module in found:
+            continue
+        found[module] = file
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        for candidates in _imports(file.read_text(encoding="utf-8"), str(file), package):
+            pending += [name for name in candidates if _module_file(name, root)][:1]
+    return sorted(set(found.values()))
+
+
+def _module_file(module: str, root: Path) -> Path | None:
+    """Return the file of a dotted module name, or None if the repository has no such module."""
+    base = root.joinpath(*module.split("."))
+    candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@functools.cache
+def _imports(source: str, file: str, package: str) -> tuple[tuple[str, ...], ...]:
+    """Return, for every name imported in a module of `package`, the modules it may come from.
+
+    The likeliest comes first: `from a import b` means the module a.b, or else a name defined in a.
+    """
+    found: list[tuple[str, ...]] = []
+    for node in ast.walk(ast.parse(source, file)):
+        if isinstance(node, ast.Import):
+            found += [(alias.name,) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            found += [(f"{base}.{alias.name}", base) for alias in node.names]
+    return tuple(found)
+
+
+def code_hashes(paths: Iterable[Path], root: Path = Path()) -> dict[str, str]:
+    """Return the sha256 of each file, by its path relative to `root` with forward slashes."""
+    return {path.relative_to(root).as_posix(): file_sha256(path) for path in paths}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions, the device and the settings of this process; this starts jax."""
+    import jax
+    import jaxlib
+
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "numpy": np.__version__,
+        "backend": device.platform,
+        "device_kind": device.device_kind,
+        "cpu": _cpu_model(),
+        "variables": {name: os.environ.get(name) for name in ENVIRONMENT_VARIABLES},
+        "settings": {name: getattr(jax.config, name) for name in JAX_SETTINGS},
+    }
+
+
+def _cpu_model() -> str:
+    """Return the processor's name: the same program may round otherwise on another one."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def git_state(root: Path) -> dict[str, Any]:
+    """Return the commit checked out in `root` and whether any file differs from it.
+
+    Returns:
+        {"commit": hash, "dirty": bool}, or {"commit": "unknown", "dirty": None} where `root` is not
+        a git checkout (an unpacked archive) or git is not installed.
+    """
+    unknown = {"commit": "unknown", "dirty": None}
+    git = ["git", "--no-optional-locks", "-C", str(root)]
+    try:
+        top, commit = _output([*git, "rev-parse", "--show-toplevel", "HEAD"]).splitlines()
+        dirty = bool(_output([*git, "status", "--porcelain"]))
+    except (OSError, subprocess.CalledProcessError):
+        return unknown
+    return {"commit": commit, "dirty": dirty} if Path(top) == root.resolve() else unknown
+
+
+def _output(command: list[str]) -> str:
+    """Run a command and return what it prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB (10⁶ bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return peak * unit / 1e6

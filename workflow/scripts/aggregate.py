@@ -1,0 +1,48 @@
+"""Turn the run files of one experiment into its tables.
+
+Writes, beside each other: `{name}.parquet` and `{name}.csv`, the summary over seeds;
+`{name}_seeds.parquet`, every row of every seed; `{name}_jobs.json`, what each job cost.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow.lib import store, tables
+
+
+def aggregate(runs: Sequence[Path], output: Path) -> None:
+    """Write the tables of the experiment whose run files are `runs`.
+
+    Args:
+        runs: run files (parquet), each with its sidecar beside it.
+        output: the summary, `{folder}/{experiment}.parquet`; the other files go by its name.
+
+    Raises:
+        FileNotFoundError: a run file or its sidecar is missing.
+        ValueError: the runs are damaged or do not belong together.
+    """
+    rows, jobs = tables.load_runs(runs)
+    summary = tables.summarise(rows)
+    store.write_parquet(output.with_name(f"{output.stem}_seeds.parquet"), rows)
+    store.write_json(output.with_name(f"{output.stem}_jobs.json"), jobs)
+    with store.atomic_write(output.with_suffix(".csv")) as temporary:
+        summary.to_csv(temporary, index=False, lineterminator="\n")
+    store.write_parquet(output, summary)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
+    parser.add_argument("--output", type=Path, required=True, help="the summary (parquet)")
+    options = parser.parse_args(arguments)
+    try:
+        aggregate(options.runs, options.output)
+    except (OSError, ValueError) as error:
+        sys.exit(f"aggregate: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Draw one figure of the paper from its tables: `{output}/{figure}.pdf`, `.png` and `.csv`."""
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow.lib import catalogue, style, tables
+
+
+def draw(figure: str, folder: Path, output: Path) -> None:
+    """Draw `figure` from the tables in `folder` into the folder `output`.
+
+    Raises:
+        ValueError: there is no such figure, or a table is damaged or lacks a run.
+        FileNotFoundError: a table is missing.
+    """
+    known = catalogue.load("figures")
+    if figure not in known:
+        nearest = difflib.get_close_matches(figure, known, n=1, cutoff=0) or list(known)
+        raise ValueError(f"there is no figure '{figure}'; did you mean '{nearest[0]}'?")
+    names = [name for e in known[figure]["experiments"] for name in (e, f"{e}_seeds")]
+    frames = {name: tables.read(folder / f"{name}.parquet") for name in names}
+    module = importlib.import_module(f"figures.{figure}")
+    style.save_figure(*module.draw(frames), output / figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", required=True, help="a name in workflow/config/figures.yaml")
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the figure")
+    options = parser.parse_args(arguments)
+    try:
+        draw(options.figure, options.tables, options.output)
+    except (OSError, ValueError) as error:
+        sys.exit(f"draw: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Prepare a data set once: original files -> tensorflow-datasets records -> npz and sidecar.
+
+    python -m workflow.scripts.prepare_data --dataset mnist --output data/mnist.npz
+
+Beside the output, `cache/` keeps downloaded packages (later runs need no network) and `tfds/` the
+records. The same originals always give the same bytes.
+"""
+
+import argparse
+import hashlib
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from workflow.lib import builders, data, originals, store
+
+
+def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
+    """Write the npz of a data set and, last, its sidecar; return the source used.
+
+    Args:
+        name: a key of `data.DATASETS`.
+        output: the npz, called `{name}.npz`, where `data.load` looks for it.
+        source_dir: folder with the original files; None takes the data set's own source.
+
+    Raises:
+        ValueError: the name is unknown, the output has another name, or a file is not the original.
+        OSError: a file is missing or cannot be written, or the package cannot be had.
+    """
+    data.find(name)
+    if output.name != f"{name}.npz":
+        raise ValueError(f"--output {output}: the file must be called {name}.npz")
+    source, files = originals.collect(name, output.parent / "cache", source_dir)
+    arrays = builders.convert(name, files, output.parent / "tfds")
+    with store.atomic_write(output) as temporary:
+        np.savez(temporary, **arrays)
+    sidecar = {
+        "name": name,
+        "source": source,
+        "originals": data.DATASETS[name].originals,
+        "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
+        "shapes": {key: list(array.shape) for key, array in arrays.items()},
+    }
+    store.write_json(output.with_suffix(".json"), sidecar)
+    return source
+
+
+def main() -> None:
+    """Read the command line, prepare the data set, report in one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(data.DATASETS)}")
+    parser.add_argument("--output", required=True, type=Path, help="the npz, e.g. data/mnist.npz")
+    parser.add_argument(
+        "--source-dir",
+        type=Path,
+        help="folder with the original idx files, gzipped or not, instead of the default source",
+    )
+    arguments = parser.parse_args()
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        source = prepare(arguments.dataset, arguments.output, arguments.source_dir)
+    except (ValueError, OSError) as error:
+        sys.exit(f"prepare_data: {error}")
+    print(f"{arguments.output}: {data.DATASETS[arguments.dataset].title}; source: {source}")
+
+
+if __name__ == "__main__":
+    main()
