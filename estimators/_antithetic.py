@@ -140,6 +140,7 @@ def antithetic_es(
             inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
+            truncation=jnp.int32(truncation),
         )
         clock = clock._replace(t=clock.t + truncation)
         return unravel(gradient), ESState(clock, memory, states), info

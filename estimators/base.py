@@ -25,12 +25,14 @@ class Info(NamedTuple):
         inner_steps: int32 scalar, inner steps run in this step, summed over particles.
         num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
         finite: bool scalar, whether every entry of the gradient is finite.
+        truncation: int32 scalar, K: inner steps by which every inner problem moved on.
     """
 
     loss: Array
     inner_steps: Array
     num_resets: Array
     finite: Array
+    truncation: Array
 
 
 class Estimator(NamedTuple):

@@ -4,21 +4,27 @@ ES-Single with K = T: the reference that truncations are measured against. Cost 
 steps.
 """
 
-from typing import Any
-
 from estimators.base import Estimator
 from estimators.es_single import es_single
 from tasks.base import Task
 
 
-def full_es(task: Task, *, num_particles: int, sigma: float, **options: Any) -> Estimator:
+def full_es(
+    task: Task,
+    *,
+    num_particles: int,
+    sigma: float,
+    breakstep: bool = False,
+    chunk_size: int | None = None,
+) -> Estimator:
     """Build the estimator.
 
     Args:
         task: the inner problem; it must have a horizon.
-        num_particles: N, even.
-        sigma: σ, standard deviation of a perturbation.
-        **options: `breakstep` and `chunk_size` of `antithetic_es`.
+        num_particles: N; this and what follows as in `antithetic_es`.
+        sigma: σ.
+        breakstep: whether each pair has an inner problem of its own.
+        chunk_size: pairs that run at a time.
 
     Raises:
         ValueError: if the task has no horizon, or as `antithetic_es`.
@@ -26,5 +32,10 @@ def full_es(task: Task, *, num_particles: int, sigma: float, **options: Any) -> 
     if task.horizon is None:
         raise ValueError("full_es needs a task with a horizon: this one never ends")
     return es_single(
-        task, num_particles=num_particles, sigma=sigma, truncation=task.horizon, **options
+        task,
+        num_particles=num_particles,
+        sigma=sigma,
+        truncation=task.horizon,
+        breakstep=breakstep,
+        chunk_size=chunk_size,
     )

@@ -72,6 +72,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
             inner_steps=jnp.int32(truncation),
             num_resets=begins.astype(jnp.int32),
             finite=all_finite(gradient),
+            truncation=jnp.int32(truncation),
         )
         clock = clock._replace(t=clock.t + truncation)
         return unravel(gradient), RTRLState(clock, end, jacobian), info

@@ -57,6 +57,7 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
             inner_steps=jnp.int32(truncation),
             num_resets=begins.astype(jnp.int32),
             finite=all_finite(gradient),
+            truncation=jnp.int32(truncation),
         )
         return gradient, TBPTTState(clock._replace(t=clock.t + truncation), end), info
 

@@ -125,6 +125,6 @@ def quadratic_bias(folder: Path, seeds: int = 200) -> list[Path]:
     paths = []
     for run in ("full_es", "pes", "es_single", "es_gen", "truncated_es"):
         bias = -0.5 if run == "truncated_es" else 0.0
-        values = {"bias_z": bias + 0.1 * generator.normal(size=(seeds, 1))}
+        values = {"relative_bias": bias + 0.1 * generator.normal(size=(seeds, 1))}
         paths.append(write_run(folder, "quadratic_bias", run, values, estimator=run))
     return paths

@@ -1,0 +1,171 @@
+"""How jobs compute: jax settings, seeds, compilation, progress, checkpoints.
+
+All protocols share this: one compiled program per job with all its seeds inside, run in chunks,
+with Python between chunks only. On a CPU seeds are mapped one after another (`lax.map`: a reset
+stays a real branch, caches hold one seed's state); on a GPU they are mapped together (`vmap`).
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+
+from workflow.lib import store
+
+LOGGER = logging.getLogger(__name__)
+CHECKPOINT_SECONDS = 20.0
+
+
+class Outcome(NamedTuple):
+    """What a protocol returns.
+
+    Attributes:
+        rows: tidy results with the columns seed, outer_step, cell, inner_steps, metric, value.
+        status: "ok" or "diverged", for each seed.
+        timings: seconds by what they went into: compile_s, run_s, evaluate_s; and restarts.
+    """
+
+    rows: pd.DataFrame
+    status: dict[int, str]
+    timings: dict[str, float]
+
+
+def configure() -> None:
+    """Pin the settings that results depend on, and keep compiled programs between processes."""
+    jax.config.update("jax_threefry_partitionable", True)
+    jax.config.update("jax_compilation_cache_dir", str(Path("results/.compiled").resolve()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def over_seeds(fn: Callable) -> Callable:
+    """Map `fn(*args)` over the leading axis of all its arguments, as suits the device."""
+    if jax.default_backend() == "cpu":
+        return lambda *args: jax.lax.map(lambda xs: fn(*xs), args)
+    return jax.vmap(fn)
+
+
+def seed_keys(seeds: range) -> jax.Array:
+    """Return the root key of every seed, [seeds]."""
+    return jax.vmap(jax.random.key)(jax.numpy.asarray(seeds, jax.numpy.uint32))
+
+
+class Program:
+    """A function that is compiled once, with the seconds of its compilation and its runs."""
+
+    def __init__(self, fn: Callable, donate: tuple[int, ...] = ()) -> None:
+        self._jitted = jax.jit(fn, donate_argnums=donate)
+        self._compiled: Callable | None = None
+        self.compile_s = 0.0
+        self.run_s = 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the program and wait for its result; the first call compiles it."""
+        if self._compiled is None:
+            start = time.perf_counter()
+            self._compiled = self._jitted.lower(*args).compile()
+            self.compile_s += time.perf_counter() - start
+        start = time.perf_counter()
+        result = jax.block_until_ready(self._compiled(*args))
+        self.run_s += time.perf_counter() - start
+        return result
+
+
+class Checkpoint:
+    """The resumable state of a job: a tree of arrays, the rows so far, and a position.
+
+    Attributes:
+        restarts: how often the job has resumed.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        """Open a checkpoint; one of another specification or other code is ignored.
+
+        Args:
+            path: the file.
+            identity: plain JSON data that must be equal for a checkpoint to be of use.
+        """
+        self.path, self.identity, self.restarts = path, dict(identity), 0
+        self._saved = time.monotonic()
+
+    def load(self, tree: Any) -> tuple[int, Any, list[dict[str, np.ndarray]]] | None:
+        """Return (position, tree, rows) as last saved, or None; `tree` gives the structure."""
+        stored = store.load_checkpoint(self.path)
+        if stored is None or stored[1]["identity"] != self.identity:
+            return None
+        arrays, meta = stored
+        leaves, structure = jax.tree.flatten(tree)
+        loaded = [_from_numpy(arrays[f"leaf/{i}"], leaf) for i, leaf in enumerate(leaves)]
+        names = [name.removeprefix("rows/") for name in arrays if name.startswith("rows/")]
+        columns = {name: arrays[f"rows/{name}"] for name in names}
+        rows = [{name: columns[name][i] for name in names} for i in range(meta["points"])]
+        self.restarts = meta["restarts"] + 1
+        LOGGER.info("resumes at %d from %s", meta["position"], self.path)
+        return meta["position"], jax.tree.unflatten(structure, loaded), rows
+
+    def save(self, position: int, tree: Any, rows: list[dict[str, np.ndarray]]) -> None:
+        """Save unless the last time was under `CHECKPOINT_SECONDS` ago."""
+        if time.monotonic() - self._saved < CHECKPOINT_SECONDS:
+            return
+        arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        for name in rows[0]:
+            arrays[f"rows/{name}"] = np.stack([row[name] for row in rows])
+        meta = {
+            "identity": self.identity,
+            "position": position,
+            "points": len(rows),
+            "restarts": self.restarts,
+        }
+        store.save_checkpoint(self.path, arrays, meta)
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file, once the result is written."""
+        self.path.unlink(missing_ok=True)
+
+
+def _to_numpy(leaf: jax.Array) -> np.ndarray:
+    """Return an array, or the bits of a PRNG key, on the host."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
+    """Return the inverse of `_to_numpy`; `like` tells whether it is a PRNG key."""
+    leaf = jax.numpy.asarray(array)
+    if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(leaf)
+    return leaf
+
+
+def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Return the rows of a job from its points.
+
+    Args:
+        seeds: the seeds of the job.
+        points: one dict per log point: "outer_step", "cell" and "inner_steps" are [seeds] integers,
+            everything else is a metric, [seeds].
+    """
+    index = ("outer_step", "cell", "inner_steps")
+    frames = [
+        pd.DataFrame(
+            {
+                "seed": np.asarray(seeds, np.int32),
+                "outer_step": point["outer_step"].astype(np.int32),
+                "cell": point["cell"].astype(np.int32),
+                "inner_steps": point["inner_steps"].astype(np.int64),
+                "metric": metric,
+                "value": np.asarray(values, np.float64),
+            }
+        )
+        for point in points
+        for metric, values in point.items()
+        if metric not in index
+    ]
+    return pd.concat(frames, ignore_index=True)

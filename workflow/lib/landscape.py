@@ -1,0 +1,91 @@
+"""Protocol: the meta-loss on a grid of two outer parameters, for the background of a figure.
+
+A seed is one evaluation problem (initial weights and data), the same for every cell.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from estimators.base import Estimator
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.spec import check_choice
+
+LOGGER = logging.getLogger(__name__)
+
+
+def run(
+    task: Task,
+    estimator: Estimator | None,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    grid: Mapping[str, Sequence[float]],
+) -> Outcome:
+    """Evaluate every cell of the grid.
+
+    Args:
+        task: the inner problem; its θ is a dict of scalars.
+        estimator: not used: a landscape has none.
+        seeds: the seeds of this job.
+        checkpoint: where to resume from and to save.
+        grid: `{name of an entry of θ: [lowest, highest, points]}`, two of them.
+
+    Raises:
+        ValueError: if the grid is empty, or names no entry of θ.
+    """
+    del estimator
+    check(task, grid=grid)
+    axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in grid.items()}
+    rows, columns = axes.values()
+    theta_0 = task.init_theta(stream(jax.random.key(0), "theta"))
+
+    def row(key: Key, value: Array) -> dict[str, Array]:
+        def cell(other: Array) -> dict[str, Array]:
+            theta: Theta = {**theta_0, **dict(zip(axes, (value, other), strict=True))}
+            return task.evaluate(stream(key, "evaluate"), theta)
+
+        return jax.lax.map(cell, columns)
+
+    keys = seed_keys(seeds)
+    program = Program(over_seeds(row))
+    points, first = [], 0
+    resumed = checkpoint.load(())
+    if resumed:
+        first, _, points = resumed
+    for i in range(first, len(rows)):
+        values = program(keys, jnp.full(len(seeds), rows[i]))
+        for j in range(len(columns)):
+            metrics = {name: np.asarray(value[:, j], np.float64) for name, value in values.items()}
+            points.append(_point(len(seeds), i * len(columns) + j, task.horizon or 0, metrics))
+        LOGGER.info("row %d/%d of the grid", i + 1, len(rows))
+        checkpoint.save(i + 1, (), points)
+    status = dict.fromkeys(seeds, "ok")
+    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
+    return Outcome(tidy(seeds, points), status, timings)
+
+
+def check(task: Task, *, grid: Mapping[str, Sequence[float]]) -> None:
+    """Raise ValueError if the grid is empty, or names no entry of θ."""
+    entries = jax.eval_shape(task.init_theta, jax.random.key(0))
+    if len(grid) != 2:
+        raise ValueError(f"grid has {len(grid)} axes; a landscape has 2")
+    for name, axis in grid.items():
+        check_choice("axis of grid", name, tuple(entries))
+        if len(axis) != 3 or axis[2] < 1 or axis[2] != int(axis[2]) or not axis[0] <= axis[1]:
+            raise ValueError(
+                f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1]"
+            )
+
+
+def _point(
+    num_seeds: int, cell: int, inner_steps: int, metrics: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the results of one cell, each [seeds]."""
+    place = {"outer_step": 0, "cell": cell, "inner_steps": inner_steps}
+    return {name: np.full(num_seeds, value) for name, value in place.items()} | metrics

@@ -1,0 +1,202 @@
+"""Protocol: train θ with a gradient estimator and an optax optimizer, evaluating as it goes.
+
+Every estimator sees, at one seed, the same θ_0 and the same evaluation problem. Entries of a
+gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and counted.
+"""
+
+import logging
+import math
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from estimators.base import Estimator
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.spec import check_choice
+
+LOGGER = logging.getLogger(__name__)
+SAMPLE_BYTES = 2**20
+OPTIMIZERS = ("sgd", "adam")
+
+
+class Carry(NamedTuple):
+    """What one outer step hands to the next."""
+
+    theta: Theta
+    optimizer: optax.OptState
+    estimator: Any
+    nonfinite: Array  # int32, gradient entries set to 0 so far
+
+
+def run(
+    task: Task,
+    estimator: Estimator,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    outer_steps: int,
+    log_every: int,
+    optimizer: str,
+    learning_rate: float,
+    b1: float = 0.9,
+    diverged_above: float | None = None,
+) -> Outcome:
+    """Train and evaluate.
+
+    Args:
+        task: the inner problem.
+        estimator: of its gradient.
+        seeds: the seeds of this job.
+        checkpoint: where to resume from and to save.
+        outer_steps: updates of θ.
+        log_every: updates between evaluations; divides `outer_steps`.
+        optimizer: "sgd" or "adam" (b2 = 0.999).
+        learning_rate: α, of the outer optimizer.
+        b1: of Adam.
+        diverged_above: a run whose last meta-loss is not finite, or above this, has diverged.
+
+    Raises:
+        ValueError: if a hyperparameter is out of its range.
+    """
+    check(
+        outer_steps=outer_steps,
+        log_every=log_every,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+    )
+    optimize = optax.adam(learning_rate, b1=b1) if optimizer == "adam" else optax.sgd(learning_rate)
+    keys = seed_keys(seeds)
+    start = Program(over_seeds(lambda key: _start(task, estimator, optimize, key)))
+    train = Program(
+        over_seeds(lambda *args: _train(estimator, optimize, log_every, *args)), donate=(0,)
+    )
+    evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))
+
+    carry, points, first = start(keys), [], 0
+    resumed = checkpoint.load(carry)
+    if resumed:
+        first, carry, points = resumed
+    else:
+        none = np.zeros(len(seeds))
+        points.append(_point(none, evaluate(keys, carry.theta), {"nonfinite_gradients": none}, 0))
+    began = time.perf_counter()
+    for step in range(first, outer_steps, log_every):
+        steps = jnp.full(len(seeds), step, jnp.int32)
+        carry, means = train(carry, keys, steps)
+        compute = points[-1]["inner_steps"] + np.asarray(means.pop("inner_steps"), np.int64)
+        means["nonfinite_gradients"] = carry.nonfinite
+        metrics = evaluate(keys, carry.theta)
+        points.append(_point(compute, metrics, means, step + log_every))
+        _log(points[-1], step + log_every, first, outer_steps, began)
+        checkpoint.save(step + log_every, carry, points)
+
+    limit = math.inf if diverged_above is None else diverged_above
+    last = points[-1]["meta_loss"]
+    status = {
+        seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
+        for seed, loss in zip(seeds, last, strict=True)
+    }
+    timings = {
+        "compile_s": start.compile_s + train.compile_s + evaluate.compile_s,
+        "run_s": train.run_s,
+        "evaluate_s": evaluate.run_s,
+    }
+    return Outcome(tidy(seeds, points), status, timings)
+
+
+def check(
+    *, outer_steps: int, log_every: int, optimizer: str, learning_rate: float, **_: Any
+) -> None:
+    """Raise ValueError if a hyperparameter of `run` is out of its range."""
+    if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
+        raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    if not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
+
+
+def _start(
+    task: Task, estimator: Estimator, optimizer: optax.GradientTransformation, key: Key
+) -> Carry:
+    """Return the state of one seed before the first outer step."""
+    theta = task.init_theta(stream(key, "theta"))
+    state = estimator.init(stream(key, "estimator"), theta)
+    return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32))
+
+
+def _train(
+    estimator: Estimator,
+    optimizer: optax.GradientTransformation,
+    num_steps: int,
+    carry: Carry,
+    key: Key,
+    first: Array,
+) -> tuple[Carry, dict[str, Array]]:
+    """Run `num_steps` outer steps of one seed, from step `first`; return means over them too."""
+
+    def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
+        gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
+        finite = jax.tree.map(jnp.isfinite, gradient)
+        gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
+        updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
+        theta = optax.apply_updates(carry.theta, updates)
+        zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
+        norm = optax.tree.norm(gradient)
+        carry = Carry(theta, optimizer_state, state, carry.nonfinite + zeroed)
+        return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
+
+    def block(carry: Carry, steps: Array) -> tuple[Carry, dict[str, Array]]:
+        keys = jax.vmap(lambda step: jax.random.fold_in(stream(key, "steps"), step))(steps)
+        samples = jax.vmap(estimator.sample, in_axes=(0, None))(keys, carry.theta)
+        carry, infos = jax.lax.scan(update, carry, samples)
+        total = jax.tree.map(lambda x: jnp.sum(x, axis=0, dtype=x.dtype), infos)
+        return carry, total
+
+    size = _block_size(estimator, carry.theta, key, num_steps)
+    steps = (first + jnp.arange(num_steps, dtype=jnp.int32)).reshape(-1, size)
+    carry, totals = jax.lax.scan(block, carry, steps)
+    totals = jax.tree.map(lambda x: jnp.sum(x, axis=0, dtype=x.dtype), totals)
+    means = {name: totals[name] / num_steps for name in ("loss", "gradient_norm")}
+    return carry, means | {"inner_steps": totals["inner_steps"]}
+
+
+def _block_size(estimator: Estimator, theta: Theta, key: Key, num_steps: int) -> int:
+    """Return how many steps to sample at once: a divisor of `num_steps`, 1 MiB of noise at most."""
+    sample = jax.eval_shape(estimator.sample, key, theta)
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(sample))
+    most = max(1, SAMPLE_BYTES // size)
+    return max(n for n in range(1, min(most, num_steps) + 1) if num_steps % n == 0)
+
+
+def _point(
+    inner_steps: np.ndarray, metrics: dict[str, Array], means: dict[str, Array], outer_step: int
+) -> dict[str, np.ndarray]:
+    """Return one log point: the position and all metrics, each [seeds]."""
+    values = {name: np.asarray(value, np.float64) for name, value in (metrics | means).items()}
+    position = np.full(len(inner_steps), outer_step)
+    return {
+        "outer_step": position,
+        "cell": np.zeros_like(position),
+        "inner_steps": np.asarray(inner_steps, np.int64),
+        **values,
+    }
+
+
+def _log(
+    point: dict[str, np.ndarray], step: int, first: int, outer_steps: int, began: float
+) -> None:
+    """Log one line: step, median meta-loss, speed, and the time that is left."""
+    rate = (step - first) / (time.perf_counter() - began)
+    LOGGER.info(
+        "outer step %d/%d  median meta-loss %.4g  %.3g steps/s  %.0f s left",
+        step,
+        outer_steps,
+        np.median(point["meta_loss"]),
+        rate,
+        (outer_steps - step) / rate,
+    )

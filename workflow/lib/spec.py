@@ -1,0 +1,155 @@
+"""From experiment YAML to jobs: what every run of the artifact is, before anything runs.
+
+An experiment file names a task, an estimator and a protocol with their hyperparameters; a run may
+override them, and so may a scale. The result is one plain, canonical specification per job, whose
+sha256 decides whether a finished result is still the one that is asked for. Nothing here imports
+jax, so that the Snakefile may use it.
+"""
+
+import difflib
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import yaml
+
+WORKFLOW = Path(__file__).resolve().parents[1]
+SCALES = ("smoke", "laptop", "paper")
+PARTS = ("task", "estimator", "protocol")
+
+
+class Job(NamedTuple):
+    """One process: one run of one experiment, for a block of seeds.
+
+    Attributes:
+        parquet: the result, relative to the repository root; its sidecar has the suffix `.json`.
+        spec: the resolved specification, plain JSON data.
+    """
+
+    parquet: Path
+    spec: dict[str, Any]
+
+    @property
+    def sidecar(self) -> Path:
+        """The commit mark of the result, written last."""
+        return self.parquet.with_suffix(".json")
+
+
+def canonical(spec: Mapping[str, Any]) -> str:
+    """Return the one JSON text of a specification: sorted keys, no spaces."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256(spec: Mapping[str, Any]) -> str:
+    """Return the sha256 of the canonical JSON text."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+def modules(spec: Mapping[str, Any]) -> list[str]:
+    """Return the dotted names of the modules that a run's numbers come from."""
+    names = [f"tasks.{spec['task']['name']}", f"workflow.lib.{spec['protocol']['name']}"]
+    return names + ([f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else [])
+
+
+@functools.cache
+def experiments() -> tuple[str, ...]:
+    """Return the names of all experiments, sorted: the files of workflow/config/experiments."""
+    return tuple(sorted(path.stem for path in (WORKFLOW / "config/experiments").glob("*.yaml")))
+
+
+def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = None) -> list[Job]:
+    """Return the jobs of experiments at a scale.
+
+    Args:
+        scale: one of `SCALES`.
+        names: experiments; default: all of them.
+        seeds: number of seeds, in place of the experiments' own.
+
+    Raises:
+        ValueError: unknown scale or experiment, or an invalid experiment file; the line says which.
+    """
+    check_choice("scale", scale, SCALES)
+    return [job for name in names or experiments() for job in _experiment_jobs(name, scale, seeds)]
+
+
+def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
+    """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
+    for run, resolved in _resolve(_load(name), scale).items():
+        total, block = seeds or resolved.pop("seeds"), resolved.pop("seeds_per_job")
+        resolved.pop("seeds", None)
+        for first in range(0, total, block):
+            last = min(first + block, total) - 1
+            spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
+            folder = Path("results", scale, "runs", name, run)
+            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
+
+
+@functools.cache
+def _load(name: str) -> dict[str, Any]:
+    """Return the content of an experiment file, checked against its schema."""
+    check_choice("experiment", name, experiments())
+    path = WORKFLOW / "config/experiments" / f"{name}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    check_schema(content, "experiment", path.name)
+    return content
+
+
+def _resolve(experiment: Mapping[str, Any], scale: str) -> dict[str, dict[str, Any]]:
+    """Return {run: settings}: the experiment's, the scale's, the run's, the scale's for the run."""
+    override = experiment.get("scales", {}).get(scale, {})
+    unknown = set(override.get("runs", {})) - set(experiment["runs"])
+    for run in unknown:
+        check_choice(f"run in scales.{scale}", run, tuple(experiment["runs"]))
+    base = _merge(experiment, override)
+    resolved = {}
+    for run, own in experiment["runs"].items():
+        settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
+        parts = {part: _named(settings.get(part)) for part in PARTS}
+        resolved[run] = parts | {
+            "data": settings.get("data"),
+            "seeds": settings["seeds"],
+            "seeds_per_job": settings["seeds_per_job"],
+        }
+    return resolved
+
+
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `override` on top; a part under another name replaces the base's."""
+    merged = dict(base)
+    for key, value in override.items():
+        same_part = (
+            key in PARTS
+            and isinstance(merged.get(key), Mapping)
+            and isinstance(value, Mapping)
+            and value.get("name", merged[key]["name"]) == merged[key]["name"]
+        )
+        merged[key] = {**merged[key], **value} if same_part else value
+    return merged
+
+
+def _named(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Split a part into its name and its hyperparameters."""
+    if part is None:
+        return None
+    return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
+
+
+def check_schema(content: Any, schema: str, source: str) -> None:
+    """Raise ValueError, one line, if `content` does not fit workflow/schemas/{schema}.schema.yaml."""
+    path = WORKFLOW / "schemas" / f"{schema}.schema.yaml"
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(path.read_text(encoding="utf-8")))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if error is not None:
+        where = error.json_path.removeprefix("$").removeprefix(".") or "top level"
+        raise ValueError(f"{source}, {where}: {error.message}")
+
+
+def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError, naming the nearest of `choices`, unless `value` is one of them."""
+    if value not in choices:
+        nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.0)
+        raise ValueError(f"unknown {kind} '{value}'; the nearest is '{nearest[0]}'")

@@ -1,0 +1,104 @@
+"""Run one job: a specification in, a parquet of tidy rows and its sidecar out."""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow.lib import build, compute, data, provenance, spec, store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def execute(job: Mapping[str, Any], output: Path) -> None:
+    """Run the job and write its result; the sidecar comes last and marks it as finished.
+
+    Args:
+        job: a specification, see workflow/lib/spec.py.
+        output: the parquet file.
+
+    Raises:
+        ValueError: the specification asks for something that cannot be.
+        RuntimeError: another process is writing `output`.
+        OSError: the disk is full, or a file is missing.
+    """
+    began = time.perf_counter()
+    with store.locked(output):
+        compute.configure()
+        code = provenance.code_hashes(provenance.import_closure(spec.modules(job), ROOT), ROOT)
+        arrays = data.load(job["data"]) if job["data"] else None
+        task = build.task(job, arrays)
+        estimator = build.estimator(job, task)
+        protocol = build.protocol(job)
+        identity = {"spec_sha256": spec.sha256(job), "code": code}
+        checkpoint = compute.Checkpoint(_checkpoint_path(output), identity)
+        first, last = job["seeds"]
+        outcome = protocol.run(
+            task, estimator, range(first, last + 1), checkpoint, **job["protocol"]["args"]
+        )
+        frame = _labelled(job, outcome.rows)
+        output.with_suffix(".json").unlink(missing_ok=True)
+        store.write_parquet(output, frame)
+        wall = {"wall_s": time.perf_counter() - began, "restarts": checkpoint.restarts}
+        timings = {name: round(value, 3) for name, value in (outcome.timings | wall).items()}
+        sidecar = (
+            identity
+            | _provenance()
+            | {
+                "spec": dict(job),
+                "status": {str(seed): status for seed, status in outcome.status.items()},
+                "content_sha256": store.content_sha256(frame),
+                "data": {job["data"]: data.describe(job["data"])["sha256"]} if job["data"] else {},
+                "timings": timings,
+            }
+        )
+        store.write_json(output.with_suffix(".json"), sidecar)
+        checkpoint.remove()
+
+
+def _checkpoint_path(output: Path) -> Path:
+    """Return where the job keeps its checkpoint: not an output that Snakemake would remove."""
+    return output.with_name(f".{output.stem}.checkpoint")
+
+
+def _labelled(job: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the columns that tell where they belong, in the order of the format."""
+    estimator = job["estimator"]["name"] if job["estimator"] else ""
+    labels = {"experiment": job["experiment"], "run": job["run"], "estimator": estimator}
+    return rows.assign(**labels)[[*labels, *rows.columns]]
+
+
+def _provenance() -> dict[str, Any]:
+    """Return where a result comes from: versions, device, commit, memory."""
+    environment = provenance.environment()
+    versions = {name: environment.pop(name) for name in ("python", "jax", "jaxlib", "numpy")}
+    return {
+        "versions": versions,
+        **environment,
+        "git": provenance.git_state(ROOT),
+        "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=json.loads, required=True, help="specification, as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="the result (parquet)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    try:
+        execute(options.spec, options.output)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(f"{options.spec['experiment']}/{options.spec['run']}: {error}")
+
+
+if __name__ == "__main__":
+    main()
