@@ -1,9 +1,9 @@
 """Influence balancing (Fig. 5 and 6): short truncations see the wrong sign of the gradient.
 
 A linear chain s_{t+1} = A s_t + (θ, ..., θ, -θ, ..., -θ) with A_ii = A_{i,i+1} = 1/2, p positive
-entries and n - p negative ones. The loss L_t = (s_t^(1) - 1)²/2 looks at the first unit, which feels
-its p positive neighbours first and the n - p negative ones later, and more. The problem never
-ends. Its fixed point s^(1) = (2p - n)·2θ = -6θ makes θ = -1/6 optimal.
+entries and n - p negative ones. The loss L_t = (s_t^(1) - 1)²/2 looks at the first unit, which
+feels its p positive neighbours first and the n - p negative ones later, and more. The problem
+never ends. Its fixed point s^(1) = (2p - n)·2θ = -6θ makes θ = -1/6 optimal.
 
 Cost per inner step: 3n floating-point operations (the matrix product is a shift).
 """
@@ -45,7 +45,7 @@ def influence_balancing(
     def step(key: Key, theta: Array, state: Array, t: Array) -> tuple[Array, Array]:
         del key, t
         # A pad and a product keep particles on the last axis under vmap; `concatenate` and
-        # `theta * signs` would transpose the state at every step, and cost three quarters of the speed.
+        # `theta * signs` would transpose the state at every step, at a quarter of the speed.
         shifted = jax.lax.pad(state, jnp.zeros((), state.dtype), [(-1, 1, 0)])
         state = 0.5 * (state + shifted) + signs @ theta[None]
         return state, 0.5 * (state[0] - 1.0) ** 2

@@ -139,7 +139,7 @@ def _named(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def check_schema(content: Any, schema: str, source: str) -> None:
-    """Raise ValueError, one line, if `content` does not fit workflow/schemas/{schema}.schema.yaml."""
+    """Raise ValueError, one line, if `content` does not fit schemas/{schema}.schema.yaml."""
     path = WORKFLOW / "schemas" / f"{schema}.schema.yaml"
     validator = jsonschema.Draft202012Validator(yaml.safe_load(path.read_text(encoding="utf-8")))
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
