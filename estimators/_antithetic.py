@@ -9,8 +9,9 @@ One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
        weighted (float32 sums of |L| would lose the signal at small σ).
 """
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, NotRequired, Required, TypedDict, Unpack
+from typing import Any, NamedTuple, NotRequired, Required, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +77,12 @@ def antithetic_es(
     task: Task,
     rule: Rule,
     paths: Callable[..., Paths] = persistent_paths,
-    **options: Unpack[ESOptions],
+    *,
+    num_particles: int,
+    sigma: float,
+    truncation: int,
+    breakstep: bool = False,
+    chunk_size: int | None = None,
 ) -> Estimator:
     """Build an antithetic ES estimator from its rule.
 
@@ -84,20 +90,20 @@ def antithetic_es(
         task: the inner problem.
         rule: how perturbations are drawn, kept and weighted.
         paths: how states move: one per particle, or one mean path (truncated ES).
-        **options: `num_particles` is N, even, both signs of a pair counted; `sigma` is σ, the
-            standard deviation of a perturbation; `truncation` is K, inner steps per outer update,
-            a divisor of the horizon; `breakstep` gives each pair an inner problem of its own, the
-            first ones ending staggered (default: lockstep); `chunk_size` is how many pairs run at
-            a time (default: all; see `_particles.py`), which changes results only by rounding.
+        num_particles: N, even, both signs of a pair counted.
+        sigma: σ, the standard deviation of a perturbation.
+        truncation: K, inner steps per outer update, a divisor of the horizon.
+        breakstep: give each pair an inner problem of its own, the first ones ending staggered.
+        chunk_size: pairs that run at a time, all by default (see `_particles.py`); it changes
+            results only by rounding.
 
     Raises:
         ValueError: with the numbers in it, if a hyperparameter is out of its range.
     """
-    layout = Layout(options["num_particles"] // 2, options.get("chunk_size"))
-    _check(task, options)
-    truncation, sigma = options["truncation"], options["sigma"]
-    clock_shape = (layout.num_pairs,) if options.get("breakstep", False) else ()
-    path = paths(task, truncation, layout, bool(clock_shape))
+    _check(task, num_particles, sigma, truncation, breakstep, chunk_size)
+    layout = Layout(num_particles // 2, chunk_size)
+    clock_shape = (layout.num_pairs,) if breakstep else ()
+    path = paths(task, truncation, layout, breakstep)
 
     def draw(key: Key, theta: Theta) -> Array:
         shape = (layout.num_pairs, sum(leaf.size for leaf in jax.tree.leaves(theta)))
@@ -148,20 +154,25 @@ def antithetic_es(
     return make_estimator(init, update, sample)
 
 
-def _check(task: Task, options: ESOptions) -> None:
+def _check(
+    task: Task,
+    num_particles: int,
+    sigma: float,
+    truncation: int,
+    breakstep: bool,
+    chunk_size: int | None,
+) -> None:
     """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
-    num_particles, sigma = options["num_particles"], options["sigma"]
     if num_particles < 2 or num_particles % 2:
         raise ValueError(
             f"num_particles={num_particles} must be even and at least 2: "
             f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
         )
-    if not sigma > 0:
-        raise ValueError(f"sigma={sigma} must be positive: it is a standard deviation")
-    check_truncation(task, options["truncation"])
-    if options.get("breakstep") and task.horizon is None:
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
+    check_truncation(task, truncation)
+    if breakstep and task.horizon is None:
         raise ValueError("breakstep=True needs a task with a horizon: this one never ends")
-    chunk_size = options.get("chunk_size")
     if chunk_size is not None and not 1 <= chunk_size <= num_particles // 2:
         raise ValueError(
             f"chunk_size={chunk_size} must lie between 1 and the number of pairs, "

@@ -60,7 +60,7 @@ def due(clock: Clock, horizon: int | None, truncation: int) -> Array:
 
 
 def restart(clock: Clock, due: Array, key: Key) -> Clock:
-    """Set the clocks that are due to the start of a new inner problem, whose key comes from `key`."""
+    """Start a new inner problem, with a key that comes from `key`, where one is due."""
     return Clock(
         t=jnp.where(due, 0, clock.t),
         problem=clock.problem + due.astype(jnp.int32),

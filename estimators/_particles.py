@@ -131,7 +131,7 @@ def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: boo
 
 
 def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:
-    """One unperturbed state (breakstep: one per pair) that every unroll starts from (Algorithm 1)."""
+    """One unperturbed state (breakstep: one a pair) that every unroll starts from (Algorithm 1)."""
     particles = persistent_paths(task, truncation, layout, breakstep)
 
     def over_paths(fn: Callable) -> Callable:

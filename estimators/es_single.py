@@ -1,7 +1,8 @@
 """ES-Single: one perturbation per particle, kept for the whole inner problem (Algorithm 2).
 
-Unbiased for quadratic problems (Prop. 3.1); with N particles tr Var = 2(P + 1)/N |∇L|² whatever the
-number of unrolls (Prop. 3.2). Cost per step: N K inner steps; P N/2 numbers drawn per inner problem.
+Unbiased for quadratic problems (Prop. 3.1); with N particles tr Var = 2(P + 1)/N |∇L|² whatever
+the number of unrolls (Prop. 3.2). Cost per step: N K inner steps; P N/2 numbers drawn per inner
+problem.
 """
 
 from typing import Unpack

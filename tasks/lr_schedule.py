@@ -12,6 +12,7 @@ resolution.
 Cost per inner step: forward and backward on one minibatch, forward on another.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
@@ -76,7 +77,12 @@ def lr_schedule(
     """
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} must lie in [0, 1)")
-    if min(init_lr, init_decay, time_constant) <= 0:
+    if min(horizon, batch_size, *hidden) < 1:
+        raise ValueError(
+            f"horizon={horizon}, batch_size={batch_size} and every entry of hidden={list(hidden)} "
+            "must be at least 1"
+        )
+    if not all(value > 0 for value in (init_lr, init_decay, time_constant)):
         raise ValueError(
             f"init_lr={init_lr}, init_decay={init_decay} and time_constant={time_constant} "
             "must be positive: the first two are tuned on a log scale"
@@ -124,7 +130,10 @@ def lr_schedule(
 
     def init_theta(key: Key) -> Theta:
         del key
-        return {"log_lr": jnp.log(init_lr), "log_decay": jnp.log(init_decay)}
+        return {
+            "log_lr": jnp.array(math.log(init_lr)),
+            "log_decay": jnp.array(math.log(init_decay)),
+        }
 
     return Task(init_theta, init_state, step, horizon, evaluate)
 

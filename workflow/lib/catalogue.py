@@ -4,13 +4,11 @@ Each list is `workflow/config/{name}.yaml`, checked against `workflow/schemas/{n
 """
 
 import functools
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
-WORKFLOW = Path(__file__).resolve().parents[1]
+from workflow.lib.spec import WORKFLOW, check_schema
 
 
 @functools.cache
@@ -25,11 +23,5 @@ def load(name: str) -> dict[str, Any]:
     """
     source = WORKFLOW / "config" / f"{name}.yaml"
     entries = yaml.safe_load(source.read_text(encoding="utf-8"))
-    schema_file = WORKFLOW / "schemas" / f"{name}.schema.yaml"
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
-    error = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(schema).iter_errors(entries)
-    )
-    if error is not None:
-        raise ValueError(f"{source.name}, {error.json_path.removeprefix('$.')}: {error.message}")
+    check_schema(entries, name, source.name)
     return entries

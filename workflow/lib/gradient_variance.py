@@ -30,7 +30,7 @@ def run(task: Task, estimator: Estimator, seeds: range, checkpoint: Checkpoint) 
         ValueError: if the task has no exact gradient or no horizon.
     """
     del checkpoint
-    check(task)
+    check(task, estimator)
     program = Program(over_seeds(lambda key: _repetition(task, estimator, key)))
     keys = seed_keys(seeds)
     values = {name: np.asarray(value) for name, value in program(keys).items()}
@@ -45,8 +45,10 @@ def run(task: Task, estimator: Estimator, seeds: range, checkpoint: Checkpoint) 
     return Outcome(tidy(seeds, points), status, timings)
 
 
-def check(task: Task) -> None:
-    """Raise ValueError if the task has no exact gradient or no horizon."""
+def check(task: Task, estimator: Estimator | None) -> None:
+    """Raise ValueError if there is no estimator, no exact gradient or no horizon."""
+    if estimator is None:
+        raise ValueError("gradient_variance needs an estimator")
     if task.exact_gradient is None or task.horizon is None:
         raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
 

@@ -31,7 +31,7 @@ def run(
 
     Args:
         task: the inner problem; its θ is a dict of scalars.
-        estimator: not used: a landscape has none.
+        estimator: None: a landscape has none.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
         grid: `{name of an entry of θ: [lowest, highest, points]}`, two of them.
@@ -39,8 +39,7 @@ def run(
     Raises:
         ValueError: if the grid is empty, or names no entry of θ.
     """
-    del estimator
-    check(task, grid=grid)
+    check(task, estimator, grid=grid)
     axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in grid.items()}
     rows, columns = axes.values()
     theta_0 = task.init_theta(stream(jax.random.key(0), "theta"))
@@ -70,8 +69,10 @@ def run(
     return Outcome(tidy(seeds, points), status, timings)
 
 
-def check(task: Task, *, grid: Mapping[str, Sequence[float]]) -> None:
+def check(task: Task, estimator: Estimator | None, *, grid: Mapping[str, Sequence[float]]) -> None:
     """Raise ValueError if the grid is empty, or names no entry of θ."""
+    if estimator is not None:
+        raise ValueError("a landscape has no estimator")
     entries = jax.eval_shape(task.init_theta, jax.random.key(0))
     if len(grid) != 2:
         raise ValueError(f"grid has {len(grid)} axes; a landscape has 2")

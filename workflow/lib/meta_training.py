@@ -64,6 +64,8 @@ def run(
         ValueError: if a hyperparameter is out of its range.
     """
     check(
+        task,
+        estimator,
         outer_steps=outer_steps,
         log_every=log_every,
         optimizer=optimizer,
@@ -110,9 +112,19 @@ def run(
 
 
 def check(
-    *, outer_steps: int, log_every: int, optimizer: str, learning_rate: float, **_: Any
+    task: Task,
+    estimator: Estimator | None,
+    *,
+    outer_steps: int,
+    log_every: int,
+    optimizer: str,
+    learning_rate: float,
+    **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
+    del task
+    if estimator is None:
+        raise ValueError("meta_training needs an estimator")
     if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
         raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
     check_choice("optimizer", optimizer, OPTIMIZERS)

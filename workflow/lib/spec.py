@@ -22,6 +22,20 @@ SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
 
 
+class Knobs(NamedTuple):
+    """The knobs of `snakemake --config`.
+
+    Attributes:
+        scale: one of `SCALES`, or "published".
+        experiments: names of experiments.
+        seeds: number of seeds in place of the experiments' own, or None.
+    """
+
+    scale: str
+    experiments: tuple[str, ...]
+    seeds: int | None
+
+
 class Job(NamedTuple):
     """One process: one run of one experiment, for a block of seeds.
 
@@ -47,6 +61,23 @@ def canonical(spec: Mapping[str, Any]) -> str:
 def sha256(spec: Mapping[str, Any]) -> str:
     """Return the sha256 of the canonical JSON text."""
     return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+def read_knobs(config: Mapping[str, Any]) -> Knobs:
+    """Return the knobs of `snakemake --config`, checked.
+
+    Raises:
+        ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
+    """
+    schema = _schema("config")
+    for knob in config:
+        check_choice("--config knob", knob, tuple(schema["properties"]))
+    check_schema(dict(config), "config", "--config")
+    chosen = config["experiments"]
+    names = experiments() if chosen == "all" else tuple(chosen.split(","))
+    for name in names:
+        check_choice("experiment", name, experiments())
+    return Knobs(config["scale"], names, config["seeds"] or None)
 
 
 def modules(spec: Mapping[str, Any]) -> list[str]:
@@ -140,12 +171,18 @@ def _named(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def check_schema(content: Any, schema: str, source: str) -> None:
     """Raise ValueError, one line, if `content` does not fit schemas/{schema}.schema.yaml."""
-    path = WORKFLOW / "schemas" / f"{schema}.schema.yaml"
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(path.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft202012Validator(_schema(schema))
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         where = error.json_path.removeprefix("$").removeprefix(".") or "top level"
         raise ValueError(f"{source}, {where}: {error.message}")
+
+
+@functools.cache
+def _schema(name: str) -> dict[str, Any]:
+    """Return a JSON schema."""
+    path = WORKFLOW / "schemas" / f"{name}.schema.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:

@@ -19,15 +19,25 @@ straddles the border. n counts seeds. Intervals are not adjusted for the number 
 """
 
 
-def judge_all(folder: Path, output: Path) -> None:
-    """Judge all claims from the tables in `folder`; write the ledger into the folder `output`.
+def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
+    """Judge claims from the tables in `folder`; write the ledger into the folder `output`.
+
+    Args:
+        folder: of the tables.
+        output: for the ledger.
+        experiments: only the claims that rest on one of these.
 
     Raises:
         FileNotFoundError: a table is missing.
         ValueError: a table is damaged or lacks what a claim asks for; the line names the claim.
     """
     ledger = {}
-    for name, claim in catalogue.load("claims").items():
+    chosen = {
+        name: claim
+        for name, claim in catalogue.load("claims").items()
+        if claim["experiment"] in experiments
+    }
+    for name, claim in chosen.items():
         seeds = tables.read(folder / f"{claim['experiment']}_seeds.parquet")
         jobs = store.read_json(folder / f"{claim['experiment']}_jobs.json")
         try:
@@ -81,9 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--output", type=Path, required=True, help="folder for the ledger")
+    parser.add_argument("--experiments", nargs="+", required=True, help="judge the claims on these")
     options = parser.parse_args(arguments)
     try:
-        judge_all(options.tables, options.output)
+        judge_all(options.tables, options.output, options.experiments)
     except (OSError, ValueError) as error:
         sys.exit(f"judge: {error}")
 

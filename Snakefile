@@ -1,0 +1,61 @@
+# ES-Single: every run, table, figure and verdict of the artifact.
+#
+#   snakemake --cores all                                   everything, laptop scale
+#   snakemake --cores all --config scale=smoke              every rule in minutes, no science
+#   snakemake --cores all runs|tables|figures|claims|verify
+#
+# Results: results/{scale}/runs/{experiment}/{run}/seeds-{first}-{last}.parquet and its .json sidecar,
+# results/{scale}/tables/{experiment}.parquet, results/{scale}/figures/, results/{scale}/claims.md.
+from snakemake.utils import min_version
+
+from workflow.lib.dag import Dag, code
+
+
+min_version("9.0")
+
+
+configfile: "workflow/config/default.yaml"
+
+
+dag = Dag.from_config(config)
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
+
+
+onstart:
+    shell("python -m workflow.scripts.preflight {dag.preflight}")
+
+
+rule all:
+    default_target: True
+    input:
+        dag.figures,
+        dag.claims,
+
+
+rule runs:
+    input:
+        dag.runs,
+
+
+rule tables:
+    input:
+        dag.tables,
+
+
+rule figures:
+    input:
+        dag.figures,
+
+
+rule claims:
+    input:
+        dag.claims,

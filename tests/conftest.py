@@ -1,0 +1,15 @@
+"""Settings that several test modules share."""
+
+import jax
+import pytest
+
+
+@pytest.fixture
+def float64():
+    """Run a test in double precision, where jax refuses to promote a rank or a dtype silently."""
+    with (
+        jax.enable_x64(True),
+        jax.numpy_rank_promotion("raise"),
+        jax.numpy_dtype_promotion("strict"),
+    ):
+        yield

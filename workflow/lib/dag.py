@@ -1,0 +1,140 @@
+"""What the Snakefile asks: which files there are, what they are made from, and by which code.
+
+Nothing here imports jax: Snakemake reads its rules in a moment.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workflow.lib import catalogue, spec
+from workflow.lib.provenance import import_closure
+
+PUBLISHED = "published"
+FIGURE_FORMATS = ("pdf", "png", "csv")
+
+
+def code(*modules: str) -> list[str]:
+    """Return the files of this repository that `modules` consist of and import."""
+    return [str(path) for path in import_closure(modules, Path())]
+
+
+class Dag(NamedTuple):
+    """The files of one scale.
+
+    Attributes:
+        scale: smoke, laptop, paper, or published (no runs: tables are taken as they are).
+        experiments: names of the experiments.
+        jobs: {result file: job}.
+        figures: every file of every figure whose experiments are all here.
+        claims: the ledger.
+    """
+
+    scale: str
+    experiments: tuple[str, ...]
+    jobs: dict[str, spec.Job]
+    figures: list[str]
+    claims: list[str]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Dag":
+        """Check the knobs of `--config` and list what they ask for.
+
+        Raises:
+            ValueError: an unknown knob, scale or experiment, or one of a wrong type.
+        """
+        knobs = spec.read_knobs(config)
+        folder = f"results/{knobs.scale}"
+        names, jobs = knobs.experiments, {}
+        if knobs.scale == PUBLISHED:
+            names = tuple(sorted(path.stem for path in Path(folder, "tables").glob("*.csv")))
+        else:
+            found = spec.jobs(knobs.scale, names, knobs.seeds)
+            jobs = {str(job.parquet): job for job in found}
+        figures = [
+            f"{folder}/figures/{name}.{suffix}"
+            for name, figure in catalogue.load("figures").items()
+            if set(figure["experiments"]) <= set(names)
+            for suffix in FIGURE_FORMATS
+        ]
+        return cls(knobs.scale, names, jobs, figures, [f"{folder}/claims.md"])
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of this scale."""
+        return str(Path("results", self.scale, name))
+
+    @property
+    def runs(self) -> list[str]:
+        """Every result file and its sidecar."""
+        return [str(path) for job in self.jobs.values() for path in (job.parquet, job.sidecar)]
+
+    @property
+    def tables(self) -> list[str]:
+        """Every file of every table."""
+        return [file for name in self.experiments for file in self._tables(name)]
+
+    def _tables(self, name: str) -> list[str]:
+        """Return the files of one experiment's table that figures and claims read."""
+        parts = (f"{name}.parquet", f"{name}_seeds.parquet", f"{name}_jobs.json")
+        return [self.path(f"tables/{part}") for part in parts]
+
+    @property
+    def preflight(self) -> str:
+        """Arguments of workflow/scripts/preflight.py."""
+        return "" if self.scale == PUBLISHED else f"--scale {self.scale}"
+
+    @property
+    def claim_tables(self) -> list[str]:
+        """The tables that the claims rest on."""
+        rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+        chosen = [name for name in self.experiments if name in rested_on]
+        return [file for name in chosen for file in self._tables(name)]
+
+    def _job(self, wildcards: Any) -> spec.Job:
+        """Return the job that makes a result file.
+
+        Raises:
+            ValueError: no experiment asks for such a file at this scale.
+        """
+        name = f"runs/{wildcards.experiment}/{wildcards.run}/{wildcards.block}.parquet"
+        if self.path(name) not in self.jobs:
+            raise ValueError(f"no experiment makes {self.path(name)}; see workflow/config")
+        return self.jobs[self.path(name)]
+
+    def job_spec(self, wildcards: Any) -> str:
+        """Return the specification of a job as canonical JSON."""
+        return spec.canonical(self._job(wildcards).spec)
+
+    def job_code(self, wildcards: Any) -> list[str]:
+        """Return the files whose code a job's numbers come from."""
+        return code(*spec.modules(self._job(wildcards).spec))
+
+    def job_data(self, wildcards: Any) -> list[str]:
+        """Return the data set of a job and its sidecar, if it has one."""
+        name = self._job(wildcards).spec["data"]
+        return [f"data/{name}.npz", f"data/{name}.json"] if name else []
+
+    def experiment_runs(self, wildcards: Any) -> list[str]:
+        """Return the result files of an experiment."""
+        chosen = [
+            job for job in self.jobs.values() if job.spec["experiment"] == wildcards.experiment
+        ]
+        return [str(job.parquet) for job in chosen]
+
+    def experiment_sidecars(self, wildcards: Any) -> list[str]:
+        """Return the sidecars of the result files of an experiment."""
+        return [str(Path(file).with_suffix(".json")) for file in self.experiment_runs(wildcards)]
+
+    def figure_tables(self, wildcards: Any) -> list[str]:
+        """Return the tables that a figure is drawn from."""
+        entry = catalogue.load("figures")[wildcards.figure]
+        return [file for name in entry["experiments"] for file in self._tables(name)[:2]]
+
+    def figure_code(self, wildcards: Any) -> list[str]:
+        """Return the code and the style that a figure is drawn with."""
+        style = ["workflow/config/estimators.yaml"]
+        return style + code(f"figures.{wildcards.figure}", "workflow.scripts.draw")
+
+    def figure_category(self, wildcards: Any) -> str:
+        """Return the heading under which the report shows a figure."""
+        return catalogue.load("figures")[wildcards.figure]["category"]

@@ -1,0 +1,34 @@
+rule judge:
+    """Judge every claim from the tables: estimate, interval, verdict."""
+    input:
+        tables=dag.claim_tables,
+        claims="workflow/config/claims.yaml",
+        code=code("workflow.scripts.judge"),
+    output:
+        md=report(dag.path("claims.md"), caption="../report/claims.rst", category="Claims"),
+        json=dag.path("claims.json"),
+    params:
+        tables=dag.path("tables"),
+        output=dag.path(""),
+        experiments=dag.experiments,
+    log:
+        dag.path("logs/judge.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Claims"
+    shell:
+        "python -m workflow.scripts.judge --tables {params.tables:q}"
+        " --experiments {params.experiments} --output {params.output:q} > {log:q} 2>&1"
+
+
+rule verify:
+    """Check finished runs against their hashes, settings, code and data; name what is wrong."""
+    log:
+        dag.path("logs/verify.log"),
+    conda:
+        "../../environment.yml"
+    params:
+        scale=dag.scale,
+    shell:
+        "python -m workflow.scripts.verify --scale {params.scale} 2>&1 | tee {log:q}"

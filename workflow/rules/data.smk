@@ -1,0 +1,16 @@
+rule prepare_data:
+    """Check the original bytes of a data set and convert them once for the runs."""
+    input:
+        code=code("workflow.scripts.prepare_data"),
+    output:
+        npz="data/{dataset}.npz",
+        sidecar="data/{dataset}.json",
+    log:
+        "results/logs/prepare_data/{dataset}.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "Data: {wildcards.dataset}"
+    shell:
+        "python -m workflow.scripts.prepare_data"
+        " --dataset {wildcards.dataset} --output {output.npz:q} > {log:q} 2>&1"

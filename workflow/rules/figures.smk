@@ -1,0 +1,26 @@
+rule draw:
+    """Draw one figure from its tables; the csv holds exactly what is drawn."""
+    input:
+        tables=dag.figure_tables,
+        code=dag.figure_code,
+        caption="workflow/report/{figure}.rst",
+    output:
+        pdf=dag.path("figures/{figure}.pdf"),
+        png=report(
+            dag.path("figures/{figure}.png"),
+            caption="../report/{figure}.rst",
+            category=dag.figure_category,
+        ),
+        csv=dag.path("figures/{figure}.csv"),
+    params:
+        tables=dag.path("tables"),
+        output=dag.path("figures"),
+    log:
+        dag.path("logs/figures/{figure}.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Figure: {wildcards.figure}"
+    shell:
+        "python -m workflow.scripts.draw --figure {wildcards.figure}"
+        " --tables {params.tables:q} --output {params.output:q} > {log:q} 2>&1"

@@ -1,0 +1,23 @@
+rule run:
+    """Run one job: all steps of one run of one experiment, for a block of seeds."""
+    input:
+        code=dag.job_code,
+        data=dag.job_data,
+    output:
+        parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
+        sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
+    log:
+        dag.path("logs/{experiment}/{run}/{block}.log"),
+    params:
+        spec=dag.job_spec,
+    threads: 1
+    resources:
+        mem_mb=1500,
+    conda:
+        "../../environment.yml"
+    message:
+        "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
+    shell:
+        # One thread per job, whatever the machine: the same bits, and jobs run side by side.
+        "NPROC={threads} python -m workflow.scripts.run"
+        " --spec {params.spec:q} --output {output.parquet:q} > {log:q} 2>&1"

@@ -1,0 +1,20 @@
+rule aggregate:
+    """Summarise the seeds of an experiment: intervals, diverged runs, costs."""
+    input:
+        runs=dag.experiment_runs,
+        sidecars=dag.experiment_sidecars,
+        code=code("workflow.scripts.aggregate"),
+    output:
+        table=dag.path("tables/{experiment}.parquet"),
+        csv=dag.path("tables/{experiment}.csv"),
+        seeds=dag.path("tables/{experiment}_seeds.parquet"),
+        jobs=dag.path("tables/{experiment}_jobs.json"),
+    log:
+        dag.path("logs/{experiment}/aggregate.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Table: {wildcards.experiment}"
+    shell:
+        "python -m workflow.scripts.aggregate"
+        " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
