@@ -31,7 +31,8 @@ include: "workflow/rules/claims.smk"
 
 
 onstart:
-    shell("python -m workflow.scripts.preflight {dag.preflight}")
+    if dag.jobs:
+        shell("python -m workflow.scripts.preflight {dag.preflight}")
 
 
 rule all:

@@ -77,7 +77,7 @@ def noisy(horizon):
 
     def step(key, theta, state, t):
         state = jnp.tanh(2.0 * state + theta + 0.5 * jax.random.normal(key, (3,)))
-        return state, jnp.sum(jnp.sin(3.0 * state)) + 0.1 * t
+        return state, jnp.sum(jnp.sin(3.0 * state)) + 0.1 * t.astype(state.dtype)
 
     return Task(
         init_theta=lambda key: jnp.array([0.3, -0.2, 0.1]),

@@ -27,14 +27,14 @@ class Dag(NamedTuple):
         experiments: names of the experiments.
         jobs: {result file: job}.
         figures: every file of every figure whose experiments are all here.
-        claims: the ledger.
+        claims: the ledger; of a selection of experiments it is a file of its own.
     """
 
     scale: str
     experiments: tuple[str, ...]
     jobs: dict[str, spec.Job]
     figures: list[str]
-    claims: list[str]
+    claims: str
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Dag":
@@ -57,7 +57,8 @@ class Dag(NamedTuple):
             if set(figure["experiments"]) <= set(names)
             for suffix in FIGURE_FORMATS
         ]
-        return cls(knobs.scale, names, jobs, figures, [f"{folder}/claims.md"])
+        part = "" if names == spec.experiments() else "-" + "+".join(names)
+        return cls(knobs.scale, names, jobs, figures, f"{folder}/claims{part}.md")
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
@@ -81,7 +82,8 @@ class Dag(NamedTuple):
     @property
     def preflight(self) -> str:
         """Arguments of workflow/scripts/preflight.py."""
-        return "" if self.scale == PUBLISHED else f"--scale {self.scale}"
+        names = " ".join(self.experiments)
+        return f"--scale {self.scale} --experiments {names}"
 
     @property
     def claim_tables(self) -> list[str]:

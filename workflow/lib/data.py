@@ -5,7 +5,6 @@ and of the original files, the source these came from, and the shapes. Both are 
 `workflow/scripts/prepare_data.py`. Reading needs numpy only.
 """
 
-import difflib
 import hashlib
 import io
 import json
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from workflow.lib.choices import check_choice
 
 
 class Dataset(NamedTuple):
@@ -69,11 +70,8 @@ def find(name: str) -> Dataset:
     Raises:
         ValueError: there is none; the line names the nearest.
     """
-    if name in DATASETS:
-        return DATASETS[name]
-    nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.0)[0]
-    known = ", ".join(DATASETS)
-    raise ValueError(f"unknown data set '{name}': did you mean '{nearest}'? (known: {known})")
+    check_choice("data set", name, DATASETS)
+    return DATASETS[name]
 
 
 def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:

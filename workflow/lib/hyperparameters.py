@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workflow.lib.spec import check_choice
+from workflow.lib.choices import check_choice
 
 NUMBERS = (int, float)
 

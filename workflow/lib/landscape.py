@@ -13,8 +13,8 @@ import numpy as np
 
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.choices import check_choice
 from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
-from workflow.lib.spec import check_choice
 
 LOGGER = logging.getLogger(__name__)
 

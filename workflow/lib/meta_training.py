@@ -4,6 +4,7 @@ Every estimator sees, at one seed, the same θ_0 and the same evaluation problem
 gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and counted.
 """
 
+import functools
 import logging
 import math
 import time
@@ -16,8 +17,8 @@ import optax
 
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.choices import check_choice
 from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
-from workflow.lib.spec import check_choice
 
 LOGGER = logging.getLogger(__name__)
 SAMPLE_BYTES = 2**20
@@ -73,13 +74,13 @@ def run(
     )
     optimize = optax.adam(learning_rate, b1=b1) if optimizer == "adam" else optax.sgd(learning_rate)
     keys = seed_keys(seeds)
-    start = Program(over_seeds(lambda key: _start(task, estimator, optimize, key)))
-    train = Program(
-        over_seeds(lambda *args: _train(estimator, optimize, log_every, *args)), donate=(0,)
+    begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
+    advance = Program(
+        over_seeds(functools.partial(train, estimator, optimize, log_every)), donate=(0,)
     )
     evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))
 
-    carry, points, first = start(keys), [], 0
+    carry, points, first = begin(keys), [], 0
     resumed = checkpoint.load(carry)
     if resumed:
         first, carry, points = resumed
@@ -89,7 +90,7 @@ def run(
     began = time.perf_counter()
     for step in range(first, outer_steps, log_every):
         steps = jnp.full(len(seeds), step, jnp.int32)
-        carry, means = train(carry, keys, steps)
+        carry, means = advance(carry, keys, steps)
         compute = points[-1]["inner_steps"] + np.asarray(means.pop("inner_steps"), np.int64)
         means["nonfinite_gradients"] = carry.nonfinite
         metrics = evaluate(keys, carry.theta)
@@ -104,8 +105,8 @@ def run(
         for seed, loss in zip(seeds, last, strict=True)
     }
     timings = {
-        "compile_s": start.compile_s + train.compile_s + evaluate.compile_s,
-        "run_s": train.run_s,
+        "compile_s": begin.compile_s + advance.compile_s + evaluate.compile_s,
+        "run_s": advance.run_s,
         "evaluate_s": evaluate.run_s,
     }
     return Outcome(tidy(seeds, points), status, timings)
@@ -132,16 +133,23 @@ def check(
         raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
 
 
-def _start(
+def start(
     task: Task, estimator: Estimator, optimizer: optax.GradientTransformation, key: Key
 ) -> Carry:
-    """Return the state of one seed before the first outer step."""
+    """Return the state of one seed before the first outer step.
+
+    Args:
+        task: the inner problem.
+        estimator: of its gradient.
+        optimizer: of θ.
+        key: root key of the seed.
+    """
     theta = task.init_theta(stream(key, "theta"))
     state = estimator.init(stream(key, "estimator"), theta)
     return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32))
 
 
-def _train(
+def train(
     estimator: Estimator,
     optimizer: optax.GradientTransformation,
     num_steps: int,
@@ -149,7 +157,20 @@ def _train(
     key: Key,
     first: Array,
 ) -> tuple[Carry, dict[str, Array]]:
-    """Run `num_steps` outer steps of one seed, from step `first`; return means over them too."""
+    """Run outer steps of one seed.
+
+    Args:
+        estimator: of the gradient.
+        optimizer: of θ.
+        num_steps: how many.
+        carry: the state to go on from.
+        key: root key of the seed.
+        first: int32 scalar, outer steps done so far.
+
+    Returns:
+        The state, and over these steps the means of "loss" (summed over an unroll, averaged over
+        particles) and "gradient_norm", and the sum of "inner_steps".
+    """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
         gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)

@@ -6,7 +6,6 @@ sha256 decides whether a finished result is still the one that is asked for. Not
 jax, so that the Snakefile may use it.
 """
 
-import difflib
 import functools
 import hashlib
 import json
@@ -16,6 +15,8 @@ from typing import Any, NamedTuple
 
 import jsonschema
 import yaml
+
+from workflow.lib.choices import check_choice
 
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
@@ -183,10 +184,3 @@ def _schema(name: str) -> dict[str, Any]:
     """Return a JSON schema."""
     path = WORKFLOW / "schemas" / f"{name}.schema.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise ValueError, naming the nearest of `choices`, unless `value` is one of them."""
-    if value not in choices:
-        nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.0)
-        raise ValueError(f"unknown {kind} '{value}'; the nearest is '{nearest[0]}'")

@@ -5,11 +5,10 @@ rule judge:
         claims="workflow/config/claims.yaml",
         code=code("workflow.scripts.judge"),
     output:
-        md=report(dag.path("claims.md"), caption="../report/claims.rst", category="Claims"),
-        json=dag.path("claims.json"),
+        md=report(dag.claims, caption="../report/claims.rst", category="Claims"),
+        json=dag.claims.replace(".md", ".json"),
     params:
         tables=dag.path("tables"),
-        output=dag.path(""),
         experiments=dag.experiments,
     log:
         dag.path("logs/judge.log"),
@@ -19,7 +18,7 @@ rule judge:
         "Claims"
     shell:
         "python -m workflow.scripts.judge --tables {params.tables:q}"
-        " --experiments {params.experiments} --output {params.output:q} > {log:q} 2>&1"
+        " --experiments {params.experiments} --output {output.md:q} > {log:q} 2>&1"
 
 
 rule verify:

@@ -1,13 +1,13 @@
 """Draw one figure of the paper from its tables: `{output}/{figure}.pdf`, `.png` and `.csv`."""
 
 import argparse
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import catalogue, style, tables
+from workflow.lib.choices import check_choice
 
 
 def draw(figure: str, folder: Path, output: Path) -> None:
@@ -18,9 +18,7 @@ def draw(figure: str, folder: Path, output: Path) -> None:
         FileNotFoundError: a table is missing.
     """
     known = catalogue.load("figures")
-    if figure not in known:
-        nearest = difflib.get_close_matches(figure, known, n=1, cutoff=0) or list(known)
-        raise ValueError(f"there is no figure '{figure}'; did you mean '{nearest[0]}'?")
+    check_choice("figure", figure, known)
     names = [name for e in known[figure]["experiments"] for name in (e, f"{e}_seeds")]
     frames = {name: tables.read(folder / f"{name}.parquet") for name in names}
     module = importlib.import_module(f"figures.{figure}")

@@ -1,4 +1,4 @@
-"""Judge every claim of the paper from the tables: `{output}/claims.json` and `claims.md`."""
+"""Judge the claims of the paper from the tables: a page (`.md`) and the same as JSON."""
 
 import argparse
 import sys
@@ -20,11 +20,11 @@ straddles the border. n counts seeds. Intervals are not adjusted for the number 
 
 
 def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
-    """Judge claims from the tables in `folder`; write the ledger into the folder `output`.
+    """Judge claims from the tables in `folder`; write the ledger to `output`.
 
     Args:
         folder: of the tables.
-        output: for the ledger.
+        output: the page, `….md`; the JSON goes beside it.
         experiments: only the claims that rest on one of these.
 
     Raises:
@@ -44,9 +44,9 @@ def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
             ledger[name] = claims.judge(claim, seeds, jobs)
         except ValueError as error:
             raise ValueError(f"claim '{name}': {error}") from error
-    with store.atomic_write(output / "claims.md") as temporary:
+    with store.atomic_write(output) as temporary:
         temporary.write_text(markdown(ledger), encoding="utf-8")
-    store.write_json(output / "claims.json", ledger)
+    store.write_json(output.with_suffix(".json"), ledger)
 
 
 def markdown(ledger: Mapping[str, Mapping[str, Any]]) -> str:
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the ledger")
+    parser.add_argument("--output", type=Path, required=True, help="the page (md)")
     parser.add_argument("--experiments", nargs="+", required=True, help="judge the claims on these")
     options = parser.parse_args(arguments)
     try:
