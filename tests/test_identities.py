@@ -1,5 +1,7 @@
 """Identities between estimators that hold to rounding (1e-12 in double precision, unless exact)."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,14 +18,15 @@ HORIZON = 6
 KEY = jax.random.key(3)
 
 
-def estimates(name, truncation, steps, **options):
-    """Return [steps, P] estimates on the random, far from quadratic task; keys do not depend on K."""
+STEPS = 7
+
+
+@functools.cache  # a program takes a second to compile, and tests compare the same ones
+def estimates(name, truncation=2, **options):
+    """Return [STEPS, P] estimates of 3 pairs on the random task, which is far from quadratic."""
     task = toy_tasks.noisy(HORIZON)
-    theta = task.init_theta(KEY)
-    estimator = toy_tasks.es(name, task, truncation, **options)
-    return np.asarray(
-        jax.jit(lambda key: toy_tasks.gradients(estimator, key, theta, steps))(KEY)
-    )
+    estimator = toy_tasks.es(name, task, truncation, **{"num_particles": 6} | options)
+    return np.asarray(toy_tasks.gradients(estimator, KEY, task.init_theta(KEY), STEPS))
 
 
 def close(actual, expected):
@@ -40,67 +43,64 @@ def test_windows_concatenate_to_the_whole_unroll(length):
     for t in range(0, HORIZON, length):
         state, loss = unroll(task.step, KEY, theta, state, jnp.int32(t), length)
         losses += loss
-    np.testing.assert_array_equal(state, end)
+    close(state, end)
     close(losses, total)
 
 
 @pytest.mark.parametrize("truncation", [1, 2, 3])
 @pytest.mark.parametrize("chunk_size", [None, 1])
 def test_es_single_sums_to_full_es_of_the_same_perturbations(truncation, chunk_size):
-    """Only the first key of an inner problem counts for ES-Single, and it is that of full ES."""
-    task = toy_tasks.noisy(HORIZON)
-    theta, first = task.init_theta(KEY), jax.random.key(7)
-    full = toy_tasks.es("full_es", task, None, chunk_size=chunk_size)
-    single = toy_tasks.es("es_single", task, truncation, chunk_size=chunk_size)
-    expected = full.step(first, theta, full.init(KEY, theta))[0]
-    state, total, key = single.init(KEY, theta), 0.0, first
-    for _ in range(HORIZON // truncation):
-        gradient, state, _ = jax.jit(single.step)(key, theta, state)
-        total, key = total + gradient, jax.random.fold_in(key, 1)
-    close(total, expected)
+    """Of the keys of an inner problem only the first counts for ES-Single: it draws ε and data."""
+    single = estimates("es_single", truncation, chunk_size=chunk_size)
+    first_problem = single[: HORIZON // truncation].sum(axis=0)
+    close(first_problem, estimates("full_es", None, chunk_size=chunk_size)[0])
 
 
 @pytest.mark.parametrize("name", ["truncated_es", "pes", "es_single", "es_gen"])
 def test_all_coincide_when_a_truncation_is_the_whole_problem(name):
-    close(estimates(name, HORIZON, 3), estimates("full_es", None, 3))
+    close(estimates(name, HORIZON), estimates("full_es", None, chunk_size=None))
 
 
-@pytest.mark.parametrize("breakstep", [False, True])
-@pytest.mark.parametrize("chunk_size", [None, 1])
-def test_es_gen_runs_from_pes_to_es_single(breakstep, chunk_size):
+@pytest.mark.parametrize(("breakstep", "chunk_size"), [(False, None), (True, None), (True, 2)])
+@pytest.mark.parametrize(("other", "resample_every"), [("pes", 1), ("es_single", 3)])
+def test_es_gen_runs_from_pes_to_es_single(other, resample_every, breakstep, chunk_size):
     options = {"breakstep": breakstep, "chunk_size": chunk_size}
-    for other, resample_every in (("pes", 1), ("es_single", 3), ("es_single", 9)):
-        generalised = estimates("es_gen", 2, 7, resample_every=resample_every, **options)
-        np.testing.assert_array_equal(generalised, estimates(other, 2, 7, **options))
+    close(
+        estimates("es_gen", resample_every=resample_every, **options), estimates(other, **options)
+    )
+
+
+def test_es_gen_is_es_single_however_seldom_it_redraws():
+    single = estimates("es_single", breakstep=False, chunk_size=None)
+    close(estimates("es_gen", resample_every=9), single)
 
 
 @pytest.mark.parametrize("breakstep", [False, True])
-@pytest.mark.parametrize("name", toy_tasks.FIVE)
-def test_chunks_change_nothing_but_rounding(name, breakstep):
-    task = toy_tasks.noisy(HORIZON)
-    theta = task.init_theta(KEY)
-
-    def run(key, chunk_size):
-        options = {"num_particles": 6, "breakstep": breakstep, "chunk_size": chunk_size}
-        return toy_tasks.gradients(toy_tasks.es(name, task, 2, **options), key, theta, 4)
-
-    everything = jax.jit(lambda key: [run(key, chunk_size) for chunk_size in (None, 1, 2, 3)])
-    whole, *chunked = everything(KEY)
-    for gradients in chunked:
-        close(gradients, whole)
+@pytest.mark.parametrize(
+    ("name", "chunk_size"),
+    [*((name, 2) for name in toy_tasks.FIVE), ("es_single", 1), ("es_single", 3)],
+)
+def test_chunks_change_nothing_but_rounding(name, chunk_size, breakstep):
+    """Of 3 pairs: chunks of 1, of 2 with a remainder, and of all."""
+    chunked = estimates(name, breakstep=breakstep, chunk_size=chunk_size)
+    close(chunked, estimates(name, breakstep=breakstep, chunk_size=None))
 
 
-@pytest.mark.parametrize("name", toy_tasks.FIVE)
+@pytest.mark.parametrize("name", ["pes", "es_single"])
 def test_a_step_is_an_update_after_a_sample(name):
     task = toy_tasks.noisy(HORIZON)
     theta = task.init_theta(KEY)
     estimator = toy_tasks.es(name, task, 2)
-    state = estimator.init(KEY, theta)
+    state = jax.jit(estimator.init)(KEY, theta)
     together = jax.jit(estimator.step)(KEY, theta, state)
     sample = jax.jit(estimator.sample)(KEY, jnp.zeros_like(theta))  # only θ's shape counts
     apart = jax.jit(estimator.update)(sample, theta, state)
+    together, apart = (
+        (gradient, state._replace(clock=state.clock._replace(key=())), info)
+        for gradient, state, info in (together, apart)
+    )
     for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(apart), strict=True):
-        assert (one == other).all()
+        close(one, other)
 
 
 def test_the_estimate_is_even_in_the_perturbation():
@@ -112,10 +112,11 @@ def test_the_estimate_is_even_in_the_perturbation():
     swapped = state._replace(
         memory=-state.memory, states=jax.tree.map(lambda leaf: leaf[..., ::-1, :], state.states)
     )
-    close(estimator.step(KEY, theta, swapped)[0], estimator.step(KEY, theta, state)[0])
+    step = jax.jit(estimator.step)
+    close(step(KEY, theta, swapped)[0], step(KEY, theta, state)[0])
 
 
-@pytest.mark.parametrize("name", toy_tasks.FIVE)
+@pytest.mark.parametrize("name", ["pes", "es_single"])
 def test_estimates_scale_with_the_loss_and_do_not_see_a_constant(name):
     task = toy_tasks.noisy(HORIZON)
 
@@ -123,12 +124,9 @@ def test_estimates_scale_with_the_loss_and_do_not_see_a_constant(name):
         state, loss = task.step(key, theta, state, t)
         return state, 4.0 * loss + 1.0
 
-    theta = task.init_theta(KEY)
-    plain, other = (
-        toy_tasks.gradients(toy_tasks.es(name, each, 2), KEY, theta, 4)
-        for each in (task, task._replace(step=scaled))
-    )
-    close(other, 4.0 * plain)
+    estimator = toy_tasks.es(name, task._replace(step=scaled), 2, num_particles=6)
+    gradients = toy_tasks.gradients(estimator, KEY, task.init_theta(KEY), STEPS)
+    close(gradients, 4.0 * estimates(name, breakstep=False, chunk_size=None))
 
 
 @pytest.mark.parametrize("shape", ["vector", "tree"])
@@ -141,7 +139,7 @@ def test_bptt_and_rtrl_compute_the_exact_gradient(name, truncation, shape):
     theta = task.init_theta(KEY)
     estimator = getattr(estimators, name)(task, truncation=truncation)
     problems = toy_tasks.gradients(estimator, KEY, theta, 2 * HORIZON // truncation)
-    exact = ravel_pytree(task.exact_gradient(theta))[0]
+    exact = ravel_pytree(jax.jit(task.exact_gradient)(theta))[0]
     for problem in problems.reshape(2, -1, exact.size):
         close(problem.sum(axis=0), exact)
 
@@ -150,4 +148,4 @@ def test_the_exact_gradient_of_the_quadratic_is_that_of_autodiff():
     task = tasks.quadratic(horizon=HORIZON)
     theta = task.init_theta(KEY)
     gradient = jax.grad(lambda theta: task.evaluate(KEY, theta)["meta_loss"])(theta)
-    close(task.exact_gradient(theta), gradient)
+    close(jax.jit(task.exact_gradient)(theta), gradient)

@@ -43,8 +43,10 @@ def sums_over_a_problem(task, name, breakstep=False, skip=0):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("shape", ["vector", "tree"])
-@pytest.mark.parametrize("name", toy_tasks.FIVE)
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [*((name, "vector") for name in toy_tasks.FIVE), ("es_single", "tree"), ("pes", "tree")],
+)
 def test_all_but_truncated_es_are_unbiased(name, shape):
     task = tasks.quadratic(horizon=HORIZON)
     task = toy_tasks.as_tree(task) if shape == "tree" else task

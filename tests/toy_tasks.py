@@ -25,20 +25,25 @@ def es(name, task, truncation, **options):
 
 
 def step_keys(key, steps):
-    """Return the keys of `steps` estimator steps."""
-    return jax.random.split(jax.random.fold_in(key, 1), steps)
+    """Return the keys of `steps` estimator steps; the first ones do not depend on `steps`."""
+    return jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(key, 1), i))(jnp.arange(steps))
 
 
 def trace(estimator, key, theta, steps, state=None):
     """Run `steps` steps at frozen θ; return ((gradients, infos), last state), stacked over steps."""
-    if state is None:
-        state = estimator.init(jax.random.fold_in(key, 0), theta)
 
-    def body(state, step_key):
-        gradient, state, info = estimator.step(step_key, theta, state)
-        return state, (gradient, info)
+    @jax.jit
+    def run(key, theta, state):
+        if state is None:
+            state = estimator.init(jax.random.fold_in(key, 0), theta)
 
-    state, outputs = jax.lax.scan(body, state, step_keys(key, steps))
+        def body(state, step_key):
+            gradient, state, info = estimator.step(step_key, theta, state)
+            return state, (gradient, info)
+
+        return jax.lax.scan(body, state, step_keys(key, steps))
+
+    state, outputs = run(key, theta, state)
     return outputs, state
 
 

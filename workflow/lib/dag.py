@@ -137,6 +137,16 @@ class Dag(NamedTuple):
         style = ["workflow/config/estimators.yaml"]
         return style + code(f"figures.{wildcards.figure}", "workflow.scripts.draw")
 
+    def tables_folder(self, wildcards: Any) -> str:
+        """Return the folder of the tables."""
+        del wildcards
+        return self.path("tables")
+
+    def figures_folder(self, wildcards: Any) -> str:
+        """Return the folder of the figures."""
+        del wildcards
+        return self.path("figures")
+
     def figure_category(self, wildcards: Any) -> str:
         """Return the heading under which the report shows a figure."""
         return catalogue.load("figures")[wildcards.figure]["category"]

@@ -21,6 +21,7 @@ from workflow.lib.choices import check_choice
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
+PROTOCOLS = ("gradient_variance", "landscape", "meta_training")
 
 
 class Knobs(NamedTuple):
@@ -110,7 +111,7 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
-    for run, resolved in _resolve(_load(name), scale).items():
+    for run, resolved in _resolve(name, scale).items():
         total, block = seeds or resolved.pop("seeds"), resolved.pop("seeds_per_job")
         resolved.pop("seeds", None)
         for first in range(0, total, block):
@@ -130,17 +131,19 @@ def _load(name: str) -> dict[str, Any]:
     return content
 
 
-def _resolve(experiment: Mapping[str, Any], scale: str) -> dict[str, dict[str, Any]]:
+def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
     """Return {run: settings}: the experiment's, the scale's, the run's, the scale's for the run."""
+    experiment = _load(name)
     override = experiment.get("scales", {}).get(scale, {})
     unknown = set(override.get("runs", {})) - set(experiment["runs"])
     for run in unknown:
-        check_choice(f"run in scales.{scale}", run, tuple(experiment["runs"]))
+        check_choice(f"run in {name}.yaml, scales.{scale}", run, tuple(experiment["runs"]))
     base = _merge(experiment, override)
     resolved = {}
     for run, own in experiment["runs"].items():
         settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
-        parts = {part: _named(settings.get(part)) for part in PARTS}
+        where = f"{name}/{run}"
+        parts = {part: _named(part, settings.get(part), where) for part in PARTS}
         resolved[run] = parts | {
             "data": settings.get("data"),
             "seeds": settings["seeds"],
@@ -163,11 +166,23 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _named(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Split a part into its name and its hyperparameters."""
+def _named(kind: str, part: Mapping[str, Any] | None, where: str) -> dict[str, Any] | None:
+    """Split a part into its name, which must be known, and its hyperparameters."""
     if part is None:
         return None
+    if "name" not in part:
+        raise ValueError(f"{where}: its {kind} has no name; give it one of {', '.join(_known(kind))}")
+    check_choice(f"{kind} of {where}", part["name"], _known(kind))
     return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
+
+
+@functools.cache
+def _known(kind: str) -> tuple[str, ...]:
+    """Return the names of all tasks, estimators or protocols."""
+    if kind == "protocol":
+        return PROTOCOLS
+    files = (WORKFLOW.parent / f"{kind}s").glob("[a-z]*.py")
+    return tuple(sorted(file.stem for file in files if file.stem != "base"))
 
 
 def check_schema(content: Any, schema: str, source: str) -> None:

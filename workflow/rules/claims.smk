@@ -8,7 +8,7 @@ rule judge:
         md=report(dag.claims, caption="../report/claims.rst", category="Claims"),
         json=dag.claims.replace(".md", ".json"),
     params:
-        tables=dag.path("tables"),
+        tables=dag.tables_folder,
         experiments=dag.experiments,
     log:
         dag.path("logs/judge.log"),

@@ -13,8 +13,8 @@ rule draw:
         ),
         csv=dag.path("figures/{figure}.csv"),
     params:
-        tables=dag.path("tables"),
-        output=dag.path("figures"),
+        tables=dag.tables_folder,
+        output=dag.figures_folder,
     log:
         dag.path("logs/figures/{figure}.log"),
     conda:
