@@ -94,7 +94,7 @@ def antithetic_es(
         sigma: σ, the standard deviation of a perturbation.
         truncation: K, inner steps per outer update, a divisor of the horizon.
         breakstep: give each pair an inner problem of its own, the first ones ending staggered.
-        chunk_size: pairs that run at a time, all by default (see `_particles.py`); it changes
+        chunk_size: particles that run at a time, all by default (see `_particles.py`); it changes
             results only by rounding.
 
     Raises:
@@ -173,8 +173,7 @@ def _check(
     check_truncation(task, truncation)
     if breakstep and task.horizon is None:
         raise ValueError("breakstep=True needs a task with a horizon: this one never ends")
-    if chunk_size is not None and not 1 <= chunk_size <= num_particles // 2:
+    if chunk_size is not None and not 1 <= chunk_size <= num_particles:
         raise ValueError(
-            f"chunk_size={chunk_size} must lie between 1 and the number of pairs, "
-            f"num_particles/2={num_particles // 2}"
+            f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"
         )

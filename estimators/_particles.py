@@ -2,8 +2,8 @@
 
 n = N/2 pairs. Without `chunk_size` the particle axes come last (ε is [P, n], states are
 [..., 2, n]): long vectors for small states. With it they come first (ε is [n, P], states are
-[2, n, ...]) and `chunk_size` pairs at a time, one sign after the other, run all their K steps, so
-that large states stay in cache.
+[2, n, ...]) and `chunk_size` particles at a time run all their K steps, so that large states stay
+in cache.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Layout(NamedTuple):
 
     Attributes:
         num_pairs: n = N/2.
-        chunk_size: pairs that run at a time, or `None` for all at once.
+        chunk_size: particles that run at a time, or `None` for all at once.
     """
 
     num_pairs: int
@@ -59,14 +59,26 @@ class Layout(NamedTuple):
             lifted = self.over_pairs(lambda context, *xs: fn(context, sign, *xs), context_mapped)
             return lifted(context, epsilon, state)
 
-        def both_signs(context: Any, epsilon: Array, state: State) -> Any:
-            signs = jnp.array([1.0, -1.0], epsilon.dtype)
-            if self.chunked:
-                return jax.lax.map(lambda x: one_sign(x[0], context, epsilon, x[1]), (signs, state))
-            both = jax.vmap(one_sign, in_axes=(0, None, None, -2), out_axes=-2)
-            return both(signs, context, epsilon, state)
+        def all_at_once(context: Any, epsilon: Array, state: State) -> Any:
+            both_signs = jax.vmap(one_sign, in_axes=(0, None, None, -2), out_axes=-2)
+            return both_signs(jnp.array([1.0, -1.0], epsilon.dtype), context, epsilon, state)
 
-        return both_signs
+        def in_chunks(context: Any, epsilon: Array, state: State) -> Any:
+            def one(x: tuple[Array, Array, State]) -> Any:
+                pair, sign, state = x
+                own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
+                return fn(own, sign, epsilon[pair], state)
+
+            # One map, not one per sign: every level of mapping copies the states in and out.
+            n = self.num_pairs
+            pairs = jnp.tile(jnp.arange(n), 2)
+            signs = jnp.repeat(jnp.array([1.0, -1.0], epsilon.dtype), n)
+            flat = jax.tree.map(lambda leaf: leaf.reshape(2 * n, *leaf.shape[2:]), state)
+            batch = None if self.chunk_size == 1 else self.chunk_size
+            out = jax.lax.map(one, (pairs, signs, flat), batch_size=batch)
+            return jax.tree.map(lambda leaf: leaf.reshape(2, n, *leaf.shape[1:]), out)
+
+        return in_chunks if self.chunked else all_at_once
 
     def replicate(self, tree: Any, mapped: bool) -> Any:
         """Give every particle a copy of `tree`; a `mapped` tree already has a pair axis."""

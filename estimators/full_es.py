@@ -24,7 +24,7 @@ def full_es(
         num_particles: N; this and what follows as in `antithetic_es`.
         sigma: σ.
         breakstep: whether each pair has an inner problem of its own.
-        chunk_size: pairs that run at a time.
+        chunk_size: particles that run at a time.
 
     Raises:
         ValueError: if the task has no horizon, or as `antithetic_es`.

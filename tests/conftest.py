@@ -13,3 +13,12 @@ def float64():
         jax.numpy_dtype_promotion("strict"),
     ):
         yield
+
+
+@pytest.fixture
+def quick_compile():
+    """Let XLA skip most optimizations, for tests of many small programs: compiling is their time."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -13,7 +13,7 @@ import tasks
 from tasks.base import unroll
 from tests import toy_tasks
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 HORIZON = 6
 KEY = jax.random.key(3)
 
@@ -21,11 +21,17 @@ KEY = jax.random.key(3)
 STEPS = 7
 
 
-@functools.cache  # a program takes a second to compile, and tests compare the same ones
-def estimates(name, truncation=2, **options):
+def estimates(name, truncation=2, *, breakstep=False, chunk_size=None, resample_every=2):
     """Return [STEPS, P] estimates of 3 pairs on the random task, which is far from quadratic."""
+    options = {"breakstep": breakstep, "chunk_size": chunk_size}
+    options |= {"resample_every": resample_every} if name == "es_gen" else {}
+    return computed(name, truncation, tuple(options.items()))
+
+
+@functools.cache  # a program takes a second to compile, and many tests compare the same ones
+def computed(name, truncation, options):
     task = toy_tasks.noisy(HORIZON)
-    estimator = toy_tasks.es(name, task, truncation, **{"num_particles": 6} | options)
+    estimator = toy_tasks.es(name, task, truncation, num_particles=6, **dict(options))
     return np.asarray(toy_tasks.gradients(estimator, KEY, task.init_theta(KEY), STEPS))
 
 
@@ -47,21 +53,20 @@ def test_windows_concatenate_to_the_whole_unroll(length):
     close(losses, total)
 
 
-@pytest.mark.parametrize("truncation", [1, 2, 3])
-@pytest.mark.parametrize("chunk_size", [None, 1])
+@pytest.mark.parametrize(("truncation", "chunk_size"), [(1, None), (2, None), (3, 1)])
 def test_es_single_sums_to_full_es_of_the_same_perturbations(truncation, chunk_size):
     """Of the keys of an inner problem only the first counts for ES-Single: it draws ε and data."""
     single = estimates("es_single", truncation, chunk_size=chunk_size)
     first_problem = single[: HORIZON // truncation].sum(axis=0)
-    close(first_problem, estimates("full_es", None, chunk_size=chunk_size)[0])
+    close(first_problem, estimates("full_es", chunk_size=chunk_size)[0])
 
 
 @pytest.mark.parametrize("name", ["truncated_es", "pes", "es_single", "es_gen"])
 def test_all_coincide_when_a_truncation_is_the_whole_problem(name):
-    close(estimates(name, HORIZON), estimates("full_es", None, chunk_size=None))
+    close(estimates(name, HORIZON), estimates("full_es"))
 
 
-@pytest.mark.parametrize(("breakstep", "chunk_size"), [(False, None), (True, None), (True, 2)])
+@pytest.mark.parametrize(("breakstep", "chunk_size"), [(False, None), (True, 2)])
 @pytest.mark.parametrize(("other", "resample_every"), [("pes", 1), ("es_single", 3)])
 def test_es_gen_runs_from_pes_to_es_single(other, resample_every, breakstep, chunk_size):
     options = {"breakstep": breakstep, "chunk_size": chunk_size}
@@ -71,19 +76,22 @@ def test_es_gen_runs_from_pes_to_es_single(other, resample_every, breakstep, chu
 
 
 def test_es_gen_is_es_single_however_seldom_it_redraws():
-    single = estimates("es_single", breakstep=False, chunk_size=None)
-    close(estimates("es_gen", resample_every=9), single)
+    close(estimates("es_gen", resample_every=9), estimates("es_single"))
 
 
-@pytest.mark.parametrize("breakstep", [False, True])
 @pytest.mark.parametrize(
-    ("name", "chunk_size"),
-    [*((name, 2) for name in toy_tasks.FIVE), ("es_single", 1), ("es_single", 3)],
+    ("name", "chunk_size", "breakstep"),
+    [
+        *((name, 2, breakstep) for name in toy_tasks.FIVE for breakstep in (False, True)),
+        ("es_single", 1, False),
+        ("truncated_es", 1, True),
+        ("es_single", 3, True),
+    ],
 )
 def test_chunks_change_nothing_but_rounding(name, chunk_size, breakstep):
     """Of 3 pairs: chunks of 1, of 2 with a remainder, and of all."""
     chunked = estimates(name, breakstep=breakstep, chunk_size=chunk_size)
-    close(chunked, estimates(name, breakstep=breakstep, chunk_size=None))
+    close(chunked, estimates(name, breakstep=breakstep))
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])
@@ -126,7 +134,7 @@ def test_estimates_scale_with_the_loss_and_do_not_see_a_constant(name):
 
     estimator = toy_tasks.es(name, task._replace(step=scaled), 2, num_particles=6)
     gradients = toy_tasks.gradients(estimator, KEY, task.init_theta(KEY), STEPS)
-    close(gradients, 4.0 * estimates(name, breakstep=False, chunk_size=None))
+    close(gradients, 4.0 * estimates(name))
 
 
 @pytest.mark.parametrize("shape", ["vector", "tree"])

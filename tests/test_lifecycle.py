@@ -9,7 +9,7 @@ import estimators
 import tasks
 from tests import toy_tasks
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 HORIZON, SIGMA = 4, 0.3
 KEY = jax.random.key(5)
 

@@ -1,9 +1,9 @@
 """Variance: Prop. 3.2 and the exact formula of PES, by Monte Carlo on the quadratic problem.
 
-Error budget, fixed before any run: for one pair and P = 5 the squared error |ĝ - g|² has mean 6 |g|²
-and standard deviation sqrt(176) |g|² (moments of normals), a ratio of 2.2; averaging pairs only
-lowers it. 150,000 repetitions know its mean to 0.6 % and the tolerance is five times that, 3 %. For
-PES the ratio is not known beforehand, so each test also checks that its standard error is below 0.6 %.
+Error budget, fixed before any run: for one pair and P = 5 the squared error |ĝ - g|² has mean
+6 |g|² and standard deviation sqrt(176) |g|² (moments of normals), a ratio of 2.2; averaging pairs
+only lowers it. 150,000 repetitions know its mean to 0.6 % and the tolerance is five times that,
+3 %. For PES the ratio is not known beforehand, so each test checks its standard error too.
 """
 
 import jax

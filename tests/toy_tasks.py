@@ -30,7 +30,7 @@ def step_keys(key, steps):
 
 
 def trace(estimator, key, theta, steps, state=None):
-    """Run `steps` steps at frozen θ; return ((gradients, infos), last state), stacked over steps."""
+    """Run `steps` steps at frozen θ; return ((gradients, infos) of all steps, last state)."""
 
     @jax.jit
     def run(key, theta, state):

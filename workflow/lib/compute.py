@@ -83,14 +83,18 @@ class Checkpoint:
         restarts: how often the job has resumed.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
-        """Open a checkpoint; one of another specification or other code is ignored.
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], interval_s: float = CHECKPOINT_SECONDS
+    ) -> None:
+        """Open a checkpoint; one of another specification, other code or other data is ignored.
 
         Args:
             path: the file.
             identity: plain JSON data that must be equal for a checkpoint to be of use.
+            interval_s: seconds between two saves, at least.
         """
-        self.path, self.identity, self.restarts = path, dict(identity), 0
+        self.path, self.identity, self.interval_s = path, dict(identity), interval_s
+        self.restarts = 0
         self._saved = time.monotonic()
 
     def load(self, tree: Any) -> tuple[int, Any, list[dict[str, np.ndarray]]] | None:
@@ -109,8 +113,8 @@ class Checkpoint:
         return meta["position"], jax.tree.unflatten(structure, loaded), rows
 
     def save(self, position: int, tree: Any, rows: list[dict[str, np.ndarray]]) -> None:
-        """Save unless the last time was under `CHECKPOINT_SECONDS` ago."""
-        if time.monotonic() - self._saved < CHECKPOINT_SECONDS:
+        """Save unless the last time was under `interval_s` ago."""
+        if time.monotonic() - self._saved < self.interval_s:
             return
         arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
         for name in rows[0]:

@@ -3,6 +3,7 @@
 Nothing here imports jax: Snakemake reads its rules in a moment.
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,13 +42,23 @@ class Dag(NamedTuple):
         """Check the knobs of `--config` and list what they ask for.
 
         Raises:
-            ValueError: an unknown knob, scale or experiment, or one of a wrong type.
+            SystemExit: a knob or an experiment is not valid; one line instead of a traceback.
         """
+        try:
+            return cls._from_config(config)
+        except ValueError as error:
+            sys.exit(f"snakemake: {error}")
+
+    @classmethod
+    def _from_config(cls, config: Mapping[str, Any]) -> "Dag":
+        """Do the work of `from_config`; raise ValueError."""
         knobs = spec.read_knobs(config)
         folder = f"results/{knobs.scale}"
         names, jobs = knobs.experiments, {}
         if knobs.scale == PUBLISHED:
             names = tuple(sorted(path.stem for path in Path(folder, "tables").glob("*.csv")))
+            if not names:
+                raise ValueError(f"{folder}/tables has no tables; copy those of a real run there")
         else:
             found = spec.jobs(knobs.scale, names, knobs.seeds)
             jobs = {str(job.parquet): job for job in found}

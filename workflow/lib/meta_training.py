@@ -71,6 +71,7 @@ def run(
         log_every=log_every,
         optimizer=optimizer,
         learning_rate=learning_rate,
+        b1=b1,
     )
     optimize = optax.adam(learning_rate, b1=b1) if optimizer == "adam" else optax.sgd(learning_rate)
     keys = seed_keys(seeds)
@@ -120,6 +121,7 @@ def check(
     log_every: int,
     optimizer: str,
     learning_rate: float,
+    b1: float = 0.9,
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
@@ -131,6 +133,8 @@ def check(
     check_choice("optimizer", optimizer, OPTIMIZERS)
     if not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
+    if not 0 <= b1 < 1:
+        raise ValueError(f"b1={b1} must lie in [0, 1)")
 
 
 def start(

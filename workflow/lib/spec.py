@@ -171,7 +171,9 @@ def _named(kind: str, part: Mapping[str, Any] | None, where: str) -> dict[str, A
     if part is None:
         return None
     if "name" not in part:
-        raise ValueError(f"{where}: its {kind} has no name; give it one of {', '.join(_known(kind))}")
+        raise ValueError(
+            f"{where}: its {kind} has no name; give it one of {', '.join(_known(kind))}"
+        )
     check_choice(f"{kind} of {where}", part["name"], _known(kind))
     return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
 

@@ -7,13 +7,13 @@ rule judge:
     output:
         md=report(dag.claims, caption="../report/claims.rst", category="Claims"),
         json=dag.claims.replace(".md", ".json"),
-    params:
-        tables=dag.tables_folder,
-        experiments=dag.experiments,
     log:
         dag.path("logs/judge.log"),
     conda:
         "../../environment.yml"
+    params:
+        tables=dag.tables_folder,
+        experiments=dag.experiments,
     message:
         "Claims"
     shell:

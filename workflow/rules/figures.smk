@@ -12,13 +12,13 @@ rule draw:
             category=dag.figure_category,
         ),
         csv=dag.path("figures/{figure}.csv"),
-    params:
-        tables=dag.tables_folder,
-        output=dag.figures_folder,
     log:
         dag.path("logs/figures/{figure}.log"),
     conda:
         "../../environment.yml"
+    params:
+        tables=dag.tables_folder,
+        output=dag.figures_folder,
     message:
         "Figure: {wildcards.figure}"
     shell:

@@ -1,3 +1,7 @@
+onstart:
+    shell("python -m workflow.scripts.preflight {dag.preflight}")
+
+
 rule run:
     """Run one job: all steps of one run of one experiment, for a block of seeds."""
     input:
@@ -8,13 +12,13 @@ rule run:
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
     log:
         dag.path("logs/{experiment}/{run}/{block}.log"),
-    params:
-        spec=dag.job_spec,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
-    conda:
-        "../../environment.yml"
+    params:
+        spec=dag.job_spec,
     message:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:

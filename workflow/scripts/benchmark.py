@@ -58,10 +58,10 @@ def measure(case: Mapping[str, Any]) -> dict[str, float]:
     inner_steps = step()
     matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
-    matmul_s = _median_seconds(lambda: jax.block_until_ready(product(matrix, matrix)))
+    step_s, matmul_s = _median_seconds(step, lambda: jax.block_until_ready(product(matrix, matrix)))
     return {
         "compile_s": start.compile_s + train.compile_s,
-        "steps_per_s": inner_steps / _median_seconds(step),
+        "steps_per_s": inner_steps / step_s,
         "matmul_flops": 2 * MATMUL_SIZE**3 / matmul_s,
         "peak_memory_mb": provenance.peak_memory_mb(),
     }
@@ -82,15 +82,15 @@ def _data(task: str) -> list[dict[str, np.ndarray]]:
     return [{"train_images": images, "train_labels": rng.integers(0, 10, len(images), np.int32)}]
 
 
-def _median_seconds(call: Callable[[], Any]) -> float:
-    """Return the median time of a call that waits for its result, after one warm-up."""
-    call()
-    seconds = []
-    for _ in range(REPETITIONS):
-        began = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+def _median_seconds(*calls: Callable[[], Any]) -> list[float]:
+    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(1 + REPETITIONS):
+        for call, times in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - began)
+    return [statistics.median(times[1:]) for times in seconds]
 
 
 def _report(name: str, case: Mapping[str, Any], result: Mapping[str, float]) -> str:

@@ -16,12 +16,13 @@ from workflow.lib import build, compute, data, provenance, spec, store
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def execute(job: Mapping[str, Any], output: Path) -> None:
+def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
     Args:
         job: a specification, see workflow/lib/spec.py.
         output: the parquet file.
+        checkpoint_s: seconds between two checkpoints, at least.
 
     Raises:
         ValueError: the specification asks for something that cannot be.
@@ -36,8 +37,8 @@ def execute(job: Mapping[str, Any], output: Path) -> None:
         task = build.task(job, arrays)
         estimator = build.estimator(job, task)
         protocol = build.protocol(job)
-        identity = {"spec_sha256": spec.sha256(job), "code": code}
-        checkpoint = compute.Checkpoint(_checkpoint_path(output), identity)
+        identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
+        checkpoint = compute.Checkpoint(_checkpoint_path(output), identity, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
             task, estimator, range(first, last + 1), checkpoint, **job["protocol"]["args"]
@@ -54,12 +55,16 @@ def execute(job: Mapping[str, Any], output: Path) -> None:
                 "spec": dict(job),
                 "status": {str(seed): status for seed, status in outcome.status.items()},
                 "content_sha256": store.content_sha256(frame),
-                "data": {job["data"]: data.describe(job["data"])["sha256"]} if job["data"] else {},
                 "timings": timings,
             }
         )
         store.write_json(output.with_suffix(".json"), sidecar)
         checkpoint.remove()
+
+
+def _data_hashes(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return {data set: sha256 of its npz} of a job, empty if it has none."""
+    return {job["data"]: data.describe(job["data"])["sha256"]} if job["data"] else {}
 
 
 def _checkpoint_path(output: Path) -> Path:
@@ -91,11 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=json.loads, required=True, help="specification, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="the result (parquet)")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=compute.CHECKPOINT_SECONDS,
+        help="seconds between two checkpoints, at least (default: %(default)g)",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
     try:
-        execute(options.spec, options.output)
+        execute(options.spec, options.output, options.checkpoint_seconds)
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"{options.spec['experiment']}/{options.spec['run']}: {error}")
 
