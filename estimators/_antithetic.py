@@ -7,6 +7,9 @@ One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
     3. run K inner steps with θ + ε and θ - ε;
     4. g = 1/(N σ²) Σ_pairs w (L(θ + ε) - L(θ - ε)), the difference formed per pair **before** it is
        weighted (float32 sums of |L| would lose the signal at small σ).
+
+A problem without end begins once, in `init`, from the unperturbed θ: what s_0 owes to θ gets no
+credit.
 """
 
 import math

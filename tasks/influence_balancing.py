@@ -56,7 +56,7 @@ def influence_balancing(
         return {"meta_loss": 0.5 * (state[0] - 1.0) ** 2, "theta": theta}
 
     return Task(
-        init_theta=lambda key: jnp.array(init_theta),
+        init_theta=lambda key: jnp.array(init_theta, float),
         init_state=init_state,
         step=step,
         horizon=None,

@@ -131,8 +131,8 @@ def lr_schedule(
     def init_theta(key: Key) -> Theta:
         del key
         return {
-            "log_lr": jnp.array(math.log(init_lr)),
-            "log_decay": jnp.array(math.log(init_decay)),
+            "log_lr": jnp.array(math.log(init_lr), float),
+            "log_decay": jnp.array(math.log(init_decay), float),
         }
 
     return Task(init_theta, init_state, step, horizon, evaluate)

@@ -17,7 +17,7 @@ def float64():
 
 @pytest.fixture
 def quick_compile():
-    """Let XLA skip most optimizations, for tests of many small programs: compiling is their time."""
+    """Let XLA skip most optimizations: many small programs take their time to compile."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield

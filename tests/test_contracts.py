@@ -18,6 +18,7 @@ import tasks
 from tests import toy_tasks
 from workflow.lib import hyperparameters, provenance
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 ROOT = Path(__file__).resolve().parent.parent
 KEY = jax.random.key(4)
 # What a factory may need or be made small with; each takes those that it knows.
@@ -139,7 +140,7 @@ def test_equal_keys_give_equal_problems(name):
 
 
 def imported(path):
-    """Return the dotted names of the modules that a file imports, `from a import b` as a and a.b."""
+    """Return the dotted names of what a file imports, `from a import b` as a and a.b."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -66,7 +66,7 @@ def test_all_coincide_when_a_truncation_is_the_whole_problem(name):
     close(estimates(name, HORIZON), estimates("full_es"))
 
 
-@pytest.mark.parametrize(("breakstep", "chunk_size"), [(False, None), (True, 2)])
+@pytest.mark.parametrize(("breakstep", "chunk_size"), [(False, None), (True, 4)])
 @pytest.mark.parametrize(("other", "resample_every"), [("pes", 1), ("es_single", 3)])
 def test_es_gen_runs_from_pes_to_es_single(other, resample_every, breakstep, chunk_size):
     options = {"breakstep": breakstep, "chunk_size": chunk_size}
@@ -82,14 +82,15 @@ def test_es_gen_is_es_single_however_seldom_it_redraws():
 @pytest.mark.parametrize(
     ("name", "chunk_size", "breakstep"),
     [
-        *((name, 2, breakstep) for name in toy_tasks.FIVE for breakstep in (False, True)),
+        *((name, 4, breakstep) for name in toy_tasks.FIVE for breakstep in (False, True)),
         ("es_single", 1, False),
+        ("es_single", 2, True),
         ("truncated_es", 1, True),
-        ("es_single", 3, True),
+        ("truncated_es", 6, True),
     ],
 )
 def test_chunks_change_nothing_but_rounding(name, chunk_size, breakstep):
-    """Of 3 pairs: chunks of 1, of 2 with a remainder, and of all."""
+    """Of 6 particles: chunks of 1, of 2, of 4 with a remainder, and of all."""
     chunked = estimates(name, breakstep=breakstep, chunk_size=chunk_size)
     close(chunked, estimates(name, breakstep=breakstep))
 

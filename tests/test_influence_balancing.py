@@ -108,6 +108,9 @@ def test_short_truncations_go_the_wrong_way_together():
     np.testing.assert_allclose(sgd(truncated, KEY, 3000)[0][-1], theta, rtol=0.01)
 
 
-def test_tbptt_with_100_summed_losses_diverges():
-    thetas, _ = sgd(estimators.tbptt(tasks.influence_balancing(), truncation=100), KEY, 1000)
-    assert meta_loss(thetas[800]) < 1e8 < meta_loss(thetas[999])
+@pytest.mark.parametrize(("truncation", "update"), [(10, 780), (100, 935)])
+def test_tbptt_with_summed_losses_diverges(truncation, update):
+    """θ passes 1e8 at about the update of the reference, which is known to five."""
+    tbptt = estimators.tbptt(tasks.influence_balancing(), truncation=truncation)
+    thetas, _ = sgd(tbptt, KEY, 1000)
+    assert abs(int(jnp.argmax(thetas > 1e8)) - update) <= 5

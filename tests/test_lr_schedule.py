@@ -9,6 +9,7 @@ import tasks
 from tasks.lr_schedule import _pool
 from tests import toy_tasks
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(2)
 OPTIONS = {"horizon": 4, "hidden": [6, 5], "batch_size": 8, "time_constant": 3.0}
 THETA = {"log_lr": np.float32(np.log(0.2)), "log_decay": np.float32(np.log(2.0))}

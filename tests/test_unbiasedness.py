@@ -42,7 +42,7 @@ def sums_over_a_problem(task, name, breakstep=False, skip=0):
     return toy_tasks.repeat(one, REPETITIONS), exact
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("float64", "quick_compile")
 @pytest.mark.parametrize(
     ("name", "shape"),
     [*((name, "vector") for name in toy_tasks.FIVE), ("es_single", "tree"), ("pes", "tree")],
@@ -53,7 +53,7 @@ def test_all_but_truncated_es_are_unbiased(name, shape):
     assert is_unbiased(*sums_over_a_problem(task, name)) == (name != "truncated_es")
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("float64", "quick_compile")
 @pytest.mark.parametrize("name", toy_tasks.FIVE)
 def test_breakstep_is_unbiased_in_its_steady_state(name):
     """T/K steps in a row, after the first problems have ended, sum to ∇L in expectation.
@@ -70,7 +70,7 @@ def test_breakstep_is_unbiased_in_its_steady_state(name):
     assert is_unbiased(samples, exact) == (name != "truncated_es")
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("float64", "quick_compile")
 def test_truncated_es_estimates_what_tbptt_computes():
     """On a quadratic, antithetic differences are directional derivatives of the same K steps."""
     task = tasks.quadratic(horizon=HORIZON)

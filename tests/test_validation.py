@@ -27,8 +27,8 @@ def refused(message, function, *args, **options):
         ({"sigma": -1.0}, ["sigma=-1.0", "positive"]),
         ({"sigma": float("nan")}, ["sigma=nan", "positive"]),
         ({"sigma": float("inf")}, ["sigma=inf", "finite"]),
-        ({"chunk_size": 0}, ["chunk_size=0", "between 1", "num_particles/2=2"]),
-        ({"chunk_size": 3}, ["chunk_size=3", "num_particles/2=2"]),
+        ({"chunk_size": 0}, ["chunk_size=0", "between 1", "num_particles=4"]),
+        ({"chunk_size": 5}, ["chunk_size=5", "num_particles=4"]),
     ],
 )
 def test_es_options_out_of_range(name, options, message):

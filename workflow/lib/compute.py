@@ -105,9 +105,11 @@ class Checkpoint:
         arrays, meta = stored
         leaves, structure = jax.tree.flatten(tree)
         loaded = [_from_numpy(arrays[f"leaf/{i}"], leaf) for i, leaf in enumerate(leaves)]
-        names = [name.removeprefix("rows/") for name in arrays if name.startswith("rows/")]
-        columns = {name: arrays[f"rows/{name}"] for name in names}
-        rows = [{name: columns[name][i] for name in names} for i in range(meta["points"])]
+        rows: list[dict[str, np.ndarray]] = [{} for _ in range(meta["points"])]
+        for name, array in arrays.items():
+            if name.startswith("rows/"):
+                _, index, column = name.split("/", 2)
+                rows[int(index)][column] = array
         self.restarts = meta["restarts"] + 1
         LOGGER.info("resumes at %d from %s", meta["position"], self.path)
         return meta["position"], jax.tree.unflatten(structure, loaded), rows
@@ -117,8 +119,8 @@ class Checkpoint:
         if time.monotonic() - self._saved < self.interval_s:
             return
         arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
-        for name in rows[0]:
-            arrays[f"rows/{name}"] = np.stack([row[name] for row in rows])
+        for i, row in enumerate(rows):
+            arrays |= {f"rows/{i}/{name}": array for name, array in row.items()}
         meta = {
             "identity": self.identity,
             "position": position,

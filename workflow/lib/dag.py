@@ -148,6 +148,11 @@ class Dag(NamedTuple):
         style = ["workflow/config/estimators.yaml"]
         return style + code(f"figures.{wildcards.figure}", "workflow.scripts.draw")
 
+    def figure_caption(self, wildcards: Any, input: Any) -> str:
+        """Return the caption of a figure: the report asks for one file, which shows this text."""
+        del wildcards
+        return Path(input.caption).read_text(encoding="utf-8")
+
     def tables_folder(self, wildcards: Any) -> str:
         """Return the folder of the tables."""
         del wildcards

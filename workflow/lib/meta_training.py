@@ -92,10 +92,10 @@ def run(
     for step in range(first, outer_steps, log_every):
         steps = jnp.full(len(seeds), step, jnp.int32)
         carry, means = advance(carry, keys, steps)
-        compute = points[-1]["inner_steps"] + np.asarray(means.pop("inner_steps"), np.int64)
+        cost = log_every * np.asarray(means.pop("inner_steps"), np.int64)
         means["nonfinite_gradients"] = carry.nonfinite
         metrics = evaluate(keys, carry.theta)
-        points.append(_point(compute, metrics, means, step + log_every))
+        points.append(_point(points[-1]["inner_steps"] + cost, metrics, means, step + log_every))
         _log(points[-1], step + log_every, first, outer_steps, began)
         checkpoint.save(step + log_every, carry, points)
 
@@ -172,8 +172,8 @@ def train(
         first: int32 scalar, outer steps done so far.
 
     Returns:
-        The state, and over these steps the means of "loss" (summed over an unroll, averaged over
-        particles) and "gradient_norm", and the sum of "inner_steps".
+        The state, the means over these steps of "loss" (summed over an unroll, averaged over
+        particles) and "gradient_norm", and the "inner_steps" of one step: all cost the same.
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
@@ -190,16 +190,13 @@ def train(
     def block(carry: Carry, steps: Array) -> tuple[Carry, dict[str, Array]]:
         keys = jax.vmap(lambda step: jax.random.fold_in(stream(key, "steps"), step))(steps)
         samples = jax.vmap(estimator.sample, in_axes=(0, None))(keys, carry.theta)
-        carry, infos = jax.lax.scan(update, carry, samples)
-        total = jax.tree.map(lambda x: jnp.sum(x, axis=0, dtype=x.dtype), infos)
-        return carry, total
+        return jax.lax.scan(update, carry, samples)
 
     size = _block_size(estimator, carry.theta, key, num_steps)
     steps = (first + jnp.arange(num_steps, dtype=jnp.int32)).reshape(-1, size)
-    carry, totals = jax.lax.scan(block, carry, steps)
-    totals = jax.tree.map(lambda x: jnp.sum(x, axis=0, dtype=x.dtype), totals)
-    means = {name: totals[name] / num_steps for name in ("loss", "gradient_norm")}
-    return carry, means | {"inner_steps": totals["inner_steps"]}
+    carry, infos = jax.lax.scan(block, carry, steps)
+    inner_steps = infos.pop("inner_steps")[-1, -1]
+    return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
 
 
 def _block_size(estimator: Estimator, theta: Theta, key: Key, num_steps: int) -> int:

@@ -8,6 +8,7 @@ file under its final name. Readers turn a damaged file into one line that names 
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import logging
@@ -29,6 +30,7 @@ LOGGER = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 DIGEST_BYTES = hashlib.sha256().digest_size
 LOCK_POLL_SECONDS = 0.1
+TEMPORARY = ".tmp-"
 
 
 def _fsync(path: Path) -> None:
@@ -54,7 +56,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OSError: the disk is full (one clear line), or the file cannot be written. Whatever the
             error, the temporary file is removed and an earlier `path` is left as it was.
     """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -71,6 +73,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, message) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of `path`; nobody may be writing it (see `locked`)."""
+    for leftover in path.parent.glob(f"{TEMPORARY}*-{glob.escape(path.name)}"):
+        leftover.unlink()
 
 
 def _damaged(path: Path, reason: object) -> ValueError:

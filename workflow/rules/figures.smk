@@ -8,7 +8,7 @@ rule draw:
         pdf=dag.path("figures/{figure}.pdf"),
         png=report(
             dag.path("figures/{figure}.png"),
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category=dag.figure_category,
         ),
         csv=dag.path("figures/{figure}.csv"),
@@ -19,6 +19,7 @@ rule draw:
     params:
         tables=dag.tables_folder,
         output=dag.figures_folder,
+        caption=dag.figure_caption,
     message:
         "Figure: {wildcards.figure}"
     shell:

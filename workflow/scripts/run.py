@@ -30,7 +30,10 @@ def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
         OSError: the disk is full, or a file is missing.
     """
     began = time.perf_counter()
+    sidecar_path, checkpoint_path = output.with_suffix(".json"), _checkpoint_path(output)
     with store.locked(output):
+        for path in (output, sidecar_path, checkpoint_path):
+            store.remove_leftovers(path)
         compute.configure()
         code = provenance.code_hashes(provenance.import_closure(spec.modules(job), ROOT), ROOT)
         arrays = data.load(job["data"]) if job["data"] else None
@@ -38,13 +41,13 @@ def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
         estimator = build.estimator(job, task)
         protocol = build.protocol(job)
         identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
-        checkpoint = compute.Checkpoint(_checkpoint_path(output), identity, checkpoint_s)
+        checkpoint = compute.Checkpoint(checkpoint_path, identity, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
             task, estimator, range(first, last + 1), checkpoint, **job["protocol"]["args"]
         )
         frame = _labelled(job, outcome.rows)
-        output.with_suffix(".json").unlink(missing_ok=True)
+        sidecar_path.unlink(missing_ok=True)
         store.write_parquet(output, frame)
         wall = {"wall_s": time.perf_counter() - began, "restarts": checkpoint.restarts}
         timings = {name: round(value, 3) for name, value in (outcome.timings | wall).items()}
@@ -58,7 +61,7 @@ def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
                 "timings": timings,
             }
         )
-        store.write_json(output.with_suffix(".json"), sidecar)
+        store.write_json(sidecar_path, sidecar)
         checkpoint.remove()
 
 

@@ -1,0 +1,302 @@
+"""The whole workflow at smoke scale, in a copy of the artifact whose path has a space."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workflow.lib import catalogue, spec, store
+from workflow.lib.dag import Dag
+
+pytestmark = pytest.mark.dag
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("estimators", "figures", "tasks", "workflow", "Snakefile", "environment.yml")
+KNOBS = {"scale": "smoke", "experiments": "all", "seeds": 0}
+SELECTION = ("quadratic_bias", "influence_balancing")
+NOTHING = "Nothing to be done"
+
+
+def copy_artifact(folder):
+    """Copy what the workflow consists of, then the small data set, to `folder`."""
+    folder.mkdir()
+    for name in PARTS:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    (folder / "data").mkdir()
+    for file in (ROOT / "data").glob("synthetic_digits.*"):
+        shutil.copy(file, folder / "data")
+    return folder
+
+
+def environment(**more):
+    """Return this environment with the running python's programs first on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, **more}
+
+
+def call(folder, *command, **more):
+    """Run a command in `folder`; return its exit status, with all it printed in `stdout`."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def snakemake(folder, *arguments, config=("scale=smoke",), **more):
+    return call(folder, "snakemake", *arguments, "--config", *config, **more)
+
+
+def planned(folder, *arguments, **options):
+    """Return the messages of the jobs that a dry run plans."""
+    done = snakemake(folder, "--dry-run", *arguments, **options)
+    assert done.returncode == 0, done.stdout
+    return set(re.findall(r"^Job \d+: (.*)$", done.stdout, re.MULTILINE))
+
+
+def verify(folder):
+    return call(folder, "python", "-m", "workflow.scripts.verify", "--scale", "smoke")
+
+
+@contextlib.contextmanager
+def edited(path, old, new):
+    """Replace text in a file; put the file back afterwards, date and all."""
+    content, date = path.read_bytes(), path.stat()
+    assert old.encode() in content
+    path.write_bytes(content.replace(old.encode(), new.encode(), 1))
+    try:
+        yield
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the artifact in which the smoke DAG ran from scratch."""
+    folder = copy_artifact(tmp_path_factory.mktemp("dag") / "an artifact")
+    done = snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def messages(jobs):
+    """Return the messages of the given jobs."""
+    return {f"Run: {job.spec['experiment']}/{job.spec['run']}, {job.parquet.stem}" for job in jobs}
+
+
+def downstream(experiment):
+    """Return the messages of what is made from the runs of an experiment."""
+    figures = catalogue.load("figures").items()
+    drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
+    rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+    return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
+
+
+def test_every_declared_file_is_made(finished):
+    dag = Dag.from_config(KNOBS)
+    summaries = [dag.path(f"tables/{name}.csv") for name in dag.experiments]
+    files = [*dag.runs, *dag.tables, *summaries, *dag.figures, dag.claims]
+    files.append(dag.claims.replace(".md", ".json"))
+    assert len(files) > 40
+    assert [file for file in files if not (finished / file).is_file()] == []
+
+
+def test_afterwards_there_is_nothing_to_do_and_that_is_found_fast(finished):
+    began = time.perf_counter()
+    done = snakemake(finished, "--dry-run")
+    assert time.perf_counter() - began < 5
+    assert NOTHING in done.stdout
+
+
+def test_results_verify(finished):
+    done = verify(finished)
+    assert done.returncode == 0, done.stdout
+    assert "all verified" in done.stdout
+    assert snakemake(finished, "--cores", "1", "verify").returncode == 0
+
+
+def test_a_flipped_byte_is_named(finished):
+    run = "results/smoke/runs/quadratic_bias/pes/seeds-0-49.parquet"
+    content, date = (finished / run).read_bytes(), (finished / run).stat()
+    position = len(content) // 4
+    flipped = bytes([content[position] ^ 1])
+    (finished / run).write_bytes(content[:position] + flipped + content[position + 1 :])
+    done = verify(finished)
+    rule = snakemake(finished, "--cores", "1", "verify")
+    (finished / run).write_bytes(content)
+    os.utime(finished / run, ns=(date.st_atime_ns, date.st_mtime_ns))
+    assert done.returncode == 1
+    assert rule.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if line.startswith(run))
+    assert "damaged" in line
+    assert f"repair: rm -f {run}" in line
+
+
+def test_an_edited_estimator_repeats_its_runs_and_what_rests_on_them(finished):
+    jobs = [
+        job for job in spec.jobs("smoke") if (job.spec["estimator"] or {}).get("name") == "rtrl"
+    ]
+    expected = messages(jobs)
+    for experiment in {job.spec["experiment"] for job in jobs}:
+        expected |= downstream(experiment)
+    with edited(finished / "estimators/rtrl.py", '"""', '"""Edited. '):
+        assert planned(finished) == expected
+    assert planned(finished) == set()
+
+
+def test_an_edited_figure_is_drawn_again_alone(finished):
+    with edited(finished / "figures/fig05_influence_balancing.py", '"""', '"""Edited. '):
+        assert planned(finished) == {"Figure: fig05_influence_balancing"}
+
+
+def test_an_edited_claim_is_judged_again_alone(finished):
+    with edited(finished / "workflow/config/claims.yaml", "alpha: 0.05", "alpha: 0.04"):
+        assert planned(finished) == {"Claims"}
+
+
+def test_an_edited_number_repeats_the_runs_it_belongs_to(finished):
+    jobs = [job for job in spec.jobs("smoke") if job.spec["run"] == "es_gen"]
+    assert {job.spec["experiment"] for job in jobs} == {"quadratic_bias"}
+    experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "resample_every: 2", "resample_every: 3"):
+        assert planned(finished) == messages(jobs) | downstream("quadratic_bias")
+
+
+def test_more_seeds_run_only_the_missing_block(finished):
+    experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
+    runs = {job.spec["run"] for job in spec.jobs("smoke", ("quadratic_bias",))}
+    new = {f"Run: quadratic_bias/{run}, seeds-50-59" for run in runs}
+    with edited(experiment, "    seeds: 50 ", "    seeds: 60 "):
+        assert planned(finished) == new | downstream("quadratic_bias")
+
+
+def test_published_tables_are_drawn_without_jax_and_left_alone(finished, tmp_path):
+    """Anything that imports jax fails here; tables older than the code are not made anew."""
+    tables = finished / "results/published/tables"
+    shutil.copytree(finished / "results/smoke/tables", tables)
+    for table in tables.iterdir():
+        os.utime(table, (0, 0))
+    before = {table.name: table.read_bytes() for table in tables.iterdir()}
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax/__init__.py").write_text("raise ImportError('no jax here')\n")
+    done = snakemake(
+        finished, "--cores", "2", config=("scale=published",), PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stdout
+    dag = Dag.from_config(KNOBS)
+    for file in (*dag.figures, dag.claims):
+        published = file.replace("results/smoke", "results/published")
+        assert (finished / published).is_file(), published
+    assert {table.name: table.read_bytes() for table in tables.iterdir()} == before
+    for csv in (finished / "results/smoke/figures").glob("*.csv"):
+        assert csv.read_bytes() == (finished / "results/published/figures" / csv.name).read_bytes()
+
+
+def test_the_report_holds_every_figure(finished):
+    done = snakemake(finished, "--report", "report.html")
+    assert done.returncode == 0, done.stdout
+    page = (finished / "report.html").read_text()
+    assert all(name in page for name in catalogue.load("figures"))
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A copy of the artifact in which nothing ran."""
+    return copy_artifact(tmp_path_factory.mktemp("dag") / "a fresh artifact")
+
+
+@pytest.mark.parametrize(
+    ("knob", "line"),
+    [
+        ("scal=smoke", "snakemake: unknown --config knob 'scal'; the nearest is 'scale'"),
+        ("scale=smok", "snakemake: --config, scale: 'smok' is not one of"),
+        ("experiments=quadratic", "snakemake: unknown experiment 'quadratic'; the nearest is"),
+        ("seeds=few", "snakemake: --config, seeds: 'few' is not of type 'integer'"),
+        ("scale=published", "snakemake: results/published/tables has no tables"),
+    ],
+)
+def test_a_wrong_knob_is_one_line_and_no_traceback(fresh, knob, line):
+    done = snakemake(fresh, "--dry-run", config=(knob,))
+    assert done.returncode == 1
+    assert line in done.stdout
+    assert "File " not in done.stdout
+    assert len(done.stdout.splitlines()) == 2, "Snakemake's line about the configuration, and ours"
+
+
+def test_a_wrong_experiment_stops_before_any_job(fresh):
+    experiment = fresh / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "    num_particles: 100 # ours", "    num_particles: 101 # ours"):
+        done = snakemake(fresh, "--cores", "1")
+    assert done.returncode != 0
+    assert re.search(
+        r"^preflight: quadratic_bias/\w+: num_particles=101 must be even.*try 102$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert not (fresh / "results/smoke/runs").exists()
+
+
+def test_an_unknown_estimator_is_one_line(fresh):
+    experiment = fresh / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "{name: pes,", "{name: pse,"):
+        done = snakemake(fresh, "--dry-run")
+    line = "snakemake: unknown estimator of quadratic_bias/pes 'pse'; the nearest is 'pes'"
+    assert line in done.stdout.splitlines()
+
+
+def test_elsewhere_snakemake_says_what_is_missing(fresh, tmp_path):
+    done = snakemake(tmp_path, "--dry-run", "--snakefile", str(fresh / "Snakefile"))
+    assert done.returncode == 1
+    assert "workflow/config/default.yaml but it is not present" in done.stdout
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_results(fresh, finished):
+    runs = fresh / "results/smoke/runs"
+    jobs = spec.jobs("smoke", SELECTION)
+    config = ("scale=smoke", f"experiments={','.join(SELECTION)}")
+    shutil.copytree(finished / "results/.compiled", fresh / "results/.compiled")
+    process = subprocess.Popen(
+        ["snakemake", "--cores", "2", "--config", *config],
+        cwd=fresh,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(runs.rglob("*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 3 <= len(list(runs.rglob("*.json"))) < len(jobs), "killed in the middle"
+    stuck = snakemake(fresh, "--cores", "2", config=config)
+    assert re.search("--unlock|--rerun-incomplete", stuck.stdout), "Snakemake says what to do"
+    assert snakemake(fresh, "--unlock", config=config).returncode == 0
+    done = snakemake(fresh, "--cores", "2", "--rerun-incomplete", config=config)
+    assert done.returncode == 0, done.stdout
+    for job in jobs:
+        first, second = (store.read_json(root / job.sidecar) for root in (finished, fresh))
+        assert first["content_sha256"] == second["content_sha256"], job.parquet
+
+
+def test_the_workflow_is_lint_free(fresh):
+    done = call(fresh, "snakemake", "--lint")
+    assert done.returncode == 0, done.stdout
+    done = call(fresh, "snakefmt", "--check", "Snakefile", "workflow/rules")
+    assert done.returncode == 0, done.stdout
