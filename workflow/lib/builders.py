@@ -77,8 +77,8 @@ class TableRows(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         """Describe one row; `disable_shuffling` keeps the original order."""
         features = {
-            "inputs": tfds.features.Tensor(shape=(self.rows.shape[1] - 1,), dtype=np.float64),
-            "target": tfds.features.Scalar(dtype=np.float64),
+            "inputs": tfds.features.Tensor(shape=(self.rows.shape[1] - 1,), dtype=np.float32),
+            "target": tfds.features.Scalar(dtype=np.float32),
         }
         return tfds.core.DatasetInfo(
             builder=self,

@@ -129,7 +129,7 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
     Returns:
         Images: for each split in train, validation, test, `{split}_images`, uint8 [n, 28, 28], 0 is
         the background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`,
-        float64 [n, columns], and `targets`, float64 [n].
+        float32 [n, columns], and `targets`, float32 [n].
 
     Raises:
         FileNotFoundError: the data set has not been prepared.

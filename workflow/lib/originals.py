@@ -63,7 +63,7 @@ def decode_idx(content: bytes) -> np.ndarray:
 
 
 def decode_table(content: bytes) -> np.ndarray:
-    """Return the rows of a text table, float64 [n, columns]: commas or blanks, maybe a header.
+    """Return the rows of a text table, float32 [n, columns]: commas or blanks, maybe a header.
 
     Raises:
         ValueError: an entry is not a number, or the rows differ in length.
@@ -73,7 +73,7 @@ def decode_table(content: bytes) -> np.ndarray:
     rows = [line.split() for line in lines[header:] if line.strip()]
     if not rows or len({len(row) for row in rows}) > 1:
         raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
-    return np.array(rows, np.float64)
+    return np.array(rows, np.float32)
 
 
 def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str, dict[str, bytes]]:
