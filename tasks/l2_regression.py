@@ -75,8 +75,8 @@ def l2_regression(
             "meta_loss": loss,
             "log_l2": theta,
             "distance": jnp.abs(theta - best),
-            "best_log_l2": jnp.array(best, float),
-            "best_meta_loss": jnp.array(best_loss, float),
+            "optimal_log_l2": jnp.array(best, float),
+            "optimal_meta_loss": jnp.array(best_loss, float),
         }
 
     return Task(
