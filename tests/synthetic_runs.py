@@ -116,31 +116,38 @@ def mnist_lr_schedule_k1(folder: Path, seeds: int = 4) -> list[Path]:
 def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 8, the same as Figure 7."""
     name, runs = "fashion_mnist_telescoping", {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
-    return _schedule(folder, name, "fashion_mnist", runs, seeds, landscape=True)
+    return _schedule(folder, name, "fashion_mnist", runs, seeds, landscape=True, lowest=0.5)
 
 
 def _schedule(
-    folder: Path, name: str, data: str, runs: Mapping[str, float], seeds: int, *, landscape: bool
+    folder: Path,
+    name: str,
+    data: str,
+    runs: Mapping[str, float],
+    seeds: int,
+    *,
+    landscape: bool,
+    lowest: float = 200.0,
 ) -> list[Path]:
     """Write a landscape, if asked, and runs that end `runs[run]` beside its lowest point."""
     paths = []
     if landscape:
         axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
-        values = _bowl(*(axis.ravel() for axis in axes))
+        values = _bowl(lowest, *(axis.ravel() for axis in axes))
         values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
         repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
         paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
-        values = _bowl(-2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
+        values = _bowl(lowest, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
         family = run.removesuffix("_slow")
         paths.append(write_run(folder, name, run, values, estimator=family, data=data))
     return paths
 
 
-def _bowl(y: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
+def _bowl(lowest: float, y: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
     """Return the metrics of a schedule at these places: a bowl around (-1, 0)."""
-    bowl = 200 * (1 + (y + 1) ** 2 + x**2)
+    bowl = lowest * (1 + (y + 1) ** 2 + x**2)
     return {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
 
 
