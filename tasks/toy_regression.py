@@ -41,7 +41,7 @@ def toy_regression(*, horizon: int = 100, init_log_lr: float = -4.0, start: floa
     def step(key: Key, theta: Theta, state: State, t: Array) -> tuple[State, Array]:
         del key
         x, y = state
-        share = t / horizon
+        share = t.astype(x.dtype) / horizon
         rate = (1.0 - share) * jnp.exp(theta["log_lr_start"])
         rate += share * jnp.exp(theta["log_lr_end"])
         slope_x, slope_y = _gradient(x, y)

@@ -1,4 +1,4 @@
-"""L2 regression: gradient descent by hand, ridge regression in closed form, the predecessor's split."""
+"""L2 regression: gradient descent by hand, ridge regression in closed form, the known split."""
 
 import jax
 import jax.numpy as jnp
