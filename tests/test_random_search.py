@@ -64,13 +64,16 @@ def test_seeds_differ_and_nan_never_wins(tmp_path):
 
 
 def test_candidates_are_uniform_in_the_box():
-    """A loss that prefers large x finds the upper end: the largest of 4,000 is within 1 % of it."""
+    """A loss that prefers large x finds the upper corner of the box of area 16.
+
+    No candidate has a sum above 5.5 with probability (1 - 0.5²/2/16)^4000 = 3e-14.
+    """
     task = bowl()._replace(step=lambda key, theta, state, t: (state, -theta["x"].sum()))
     start = random_search.Incumbent({"x": jnp.zeros(2)}, jnp.array(jnp.inf))
     key, first = jax.random.key(0), jnp.int32(0)
     found = random_search.search(task, BOX, 4000, start, key, first)
     assert (found.theta["x"] <= 3.0).all()
-    assert found.theta["x"].sum() > 5.8
+    assert found.theta["x"].sum() > 5.5
 
 
 def test_blocks_do_not_change_the_search(tmp_path):
