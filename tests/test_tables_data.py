@@ -18,7 +18,7 @@ def test_a_table_may_have_commas_or_blanks_and_a_header(content):
 
 @pytest.mark.parametrize("content", [b"", b"x y\n", b"1 2\n3\n", b"1 2\n3 x\n"])
 def test_a_damaged_table_is_refused(content):
-    with pytest.raises(ValueError, match="not a table|could not convert"):
+    with pytest.raises(ValueError, match=r"not a table|could not convert"):
         originals.decode_table(content)
 
 
@@ -47,9 +47,7 @@ def unreachable(monkeypatch):
 
 @pytest.mark.usefixtures("unreachable")
 def test_a_missing_original_names_the_file_and_the_remedy(tmp_path):
-    with pytest.raises(
-        ConnectionError, match=r"yacht_hydrodynamics.data cannot .*--source-dir DIR"
-    ):
+    with pytest.raises(ConnectionError, match=r"yacht_hydrodynamics.data cannot .* DIR"):
         originals.collect("yacht", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"yacht_hydrodynamics.data does not exist"):
         originals.collect("yacht", tmp_path, tmp_path)
