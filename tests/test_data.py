@@ -209,7 +209,7 @@ def test_preparing_again_gives_the_same_bytes(prepared, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("dataset", "output", "message"),
     [
-        ("mnits", "mnits.npz", "unknown data set 'mnits': did you mean 'mnist'?"),
+        ("mnits", "mnits.npz", "unknown data set 'mnits'; the nearest is 'mnist'"),
         ("mnist", "digits.npz", "the file must be called mnist.npz"),
         ("mnist", "mnist.npz", "train-images-idx3-ubyte does not exist"),
     ],
@@ -266,7 +266,7 @@ def test_mnist(tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="unknown data set 'MNIST': did you mean 'mnist'"):
+    with pytest.raises(ValueError, match="unknown data set 'MNIST'; the nearest is 'mnist'"):
         data.load("MNIST")
 
 

@@ -68,8 +68,8 @@ def test_figure_5_counts_diverged_seeds_and_marks_where_they_leave(folder):
 
 
 def test_errors_are_one_line(folder, tmp_path):
-    with pytest.raises(SystemExit, match="did you mean 'fig05_influence_balancing'"):
-        draw.main(arguments("fig05", folder, tmp_path))
+    with pytest.raises(SystemExit, match="the nearest is 'fig05_influence_balancing'"):
+        draw.main(arguments("fig05_influence", folder, tmp_path))
     with pytest.raises(SystemExit, match=r"influence_balancing.parquet is missing"):
         draw.main(arguments("fig05_influence_balancing", tmp_path, tmp_path))
     table = pd.DataFrame({"experiment": ["toy"], "run": ["pes"], "metric": ["loss"]})

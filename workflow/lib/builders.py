@@ -30,17 +30,12 @@ class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(data_dir=data_dir, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
-        """Describe one example; `disable_shuffling` keeps the original order."""
+        """Describe one example."""
         features = {
             "image": tfds.features.Image(shape=(28, 28, 1)),
             "label": tfds.features.ClassLabel(num_classes=10),
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=data.DATASETS[self.name].title,
-            features=tfds.features.FeaturesDict(features),
-            disable_shuffling=True,
-        )
+        return _describe(self, features)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         """Parse the files; hold out the last training examples. `dl_manager` is unused."""
@@ -75,17 +70,12 @@ class TableRows(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(data_dir=data_dir, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
-        """Describe one row; `disable_shuffling` keeps the original order."""
+        """Describe one row."""
         features = {
             "inputs": tfds.features.Tensor(shape=(self.rows.shape[1] - 1,), dtype=np.float32),
             "target": tfds.features.Scalar(dtype=np.float32),
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=data.DATASETS[self.name].title,
-            features=tfds.features.FeaturesDict(features),
-            disable_shuffling=True,
-        )
+        return _describe(self, features)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         """Return the one split; `dl_manager` is unused."""
@@ -95,6 +85,18 @@ class TableRows(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Yield the rows, numbered."""
         for index, row in enumerate(self.rows):
             yield index, {"inputs": row[:-1], "target": row[-1]}
+
+
+def _describe(
+    builder: tfds.core.GeneratorBasedBuilder, features: Mapping[str, Any]
+) -> tfds.core.DatasetInfo:
+    """Describe the examples of a data set; `disable_shuffling` keeps the original order."""
+    return tfds.core.DatasetInfo(
+        builder=builder,
+        description=data.DATASETS[builder.name].title,
+        features=tfds.features.FeaturesDict(features),
+        disable_shuffling=True,
+    )
 
 
 def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np.ndarray]:

@@ -14,6 +14,6 @@ def check_choice(kind: str, value: str, choices: Iterable[str]) -> None:
     """
     known = list(choices)
     if value not in known:
-        nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.0)
+        nearest = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.0)
         hint = f"the nearest is '{nearest[0]}'" if nearest else "there is none"
         raise ValueError(f"unknown {kind} '{value}'; {hint}")
