@@ -2,7 +2,20 @@
 
 from tasks.base import Task
 from tasks.influence_balancing import influence_balancing
+from tasks.l2_regression import l2_regression
 from tasks.lr_schedule import lr_schedule
+from tasks.many_hyperparameters import many_hyperparameters
 from tasks.quadratic import quadratic
+from tasks.telescoping import telescoping
+from tasks.toy_regression import toy_regression
 
-__all__ = ["Task", "influence_balancing", "lr_schedule", "quadratic"]
+__all__ = [
+    "Task",
+    "influence_balancing",
+    "l2_regression",
+    "lr_schedule",
+    "many_hyperparameters",
+    "quadratic",
+    "telescoping",
+    "toy_regression",
+]

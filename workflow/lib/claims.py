@@ -87,19 +87,66 @@ def end_value_ratio(
 
     The metric is positive; what lies above `ceiling`, or diverged, counts as `ceiling`.
     """
-    both = _paired(seeds, run, reference, metric).clip(upper=ceiling)
+    columns = [end_values(seeds, name, metric) for name in (run, reference)]
+    return _ratio(columns[0], columns[1], ceiling, alpha)
+
+
+def average_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the same as `end_value_ratio` of averages over all log points: who is faster.
+
+    Runs log at the same outer steps, the first one before any update left out.
+    """
+    averages = []
+    for name in (run, reference):
+        rows = _rows(seeds, name, metric)
+        rows = rows[rows["outer_step"] > 0]
+        values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
+        averages.append(values.groupby(rows["seed"]).mean())
+    return _ratio(averages[0], averages[1], ceiling, alpha)
+
+
+def end_over_best(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the geometric mean of end values over the lowest value of the same seed."""
+    rows = _rows(seeds, run, metric)
+    best = rows["value"].where(np.isfinite(rows["value"]), np.inf).groupby(rows["seed"]).min()
+    return _ratio(end_values(seeds, run, metric), best, ceiling, alpha)
+
+
+def path_length_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
+    lengths = []
+    for name in (run, reference):
+        rows = _rows(seeds, name, metric).sort_values(["seed", "outer_step"])
+        steps = rows.groupby("seed")["value"].diff().abs()
+        lengths.append(steps.groupby(rows["seed"]).sum(min_count=1).fillna(np.inf))
+    return _ratio(lengths[0], lengths[1], ceiling, alpha)
+
+
+def end_value_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
+    first, second = (end_values(seeds, name, metric) for name in (run, reference))
+    return _mean((first - second).dropna().to_numpy(), alpha)
+
+
+def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
+    """Return the geometric mean of first / second, both positive, over the seeds they share.
+
+    What lies above `ceiling`, or is infinite, counts as `ceiling`.
+    """
+    both = pd.concat([first, second], axis=1, join="inner").clip(upper=ceiling)
+    if both.empty:
+        raise ValueError("the two runs share no seed; run both on the same")
     logs = np.log(both.to_numpy())
     interval = stats.paired_difference(logs[:, 0], logs[:, 1], alpha)
     return Estimate(stats.Interval(*np.exp(interval)), len(both))
-
-
-def _paired(seeds: pd.DataFrame, run: str, reference: str, metric: str) -> pd.DataFrame:
-    """Return the end values of two runs side by side, one row per seed that both have."""
-    columns = [end_values(seeds, name, metric).rename(name) for name in (run, reference)]
-    both = pd.concat(columns, axis=1, join="inner")
-    if both.empty:
-        raise ValueError(f"runs '{run}' and '{reference}' share no seed; run both on the same")
-    return both
 
 
 def improvement_probability(
@@ -131,6 +178,10 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         mean_end_value,
         mean_change,
         end_value_ratio,
+        average_ratio,
+        end_over_best,
+        path_length_ratio,
+        end_value_difference,
         improvement_probability,
         divergence_difference,
     )

@@ -150,6 +150,12 @@ def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
     return leaf
 
 
+def with_best(points: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    """Return log points with `best_meta_loss`, the lowest `meta_loss` so far, NaN left out."""
+    best = np.fmin.accumulate([point["meta_loss"] for point in points])
+    return [point | {"best_meta_loss": lowest} for point, lowest in zip(points, best, strict=True)]
+
+
 def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """Return the rows of a job from its points.
 
@@ -158,20 +164,14 @@ def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         points: one dict per log point: "outer_step", "cell" and "inner_steps" are [seeds] integers,
             everything else is a metric, [seeds].
     """
-    index = ("outer_step", "cell", "inner_steps")
-    frames = [
-        pd.DataFrame(
-            {
-                "seed": np.asarray(seeds, np.int32),
-                "outer_step": point["outer_step"].astype(np.int32),
-                "cell": point["cell"].astype(np.int32),
-                "inner_steps": point["inner_steps"].astype(np.int64),
-                "metric": metric,
-                "value": np.asarray(values, np.float64),
-            }
-        )
-        for point in points
-        for metric, values in point.items()
-        if metric not in index
-    ]
-    return pd.concat(frames, ignore_index=True)
+    index = {"outer_step": np.int32, "cell": np.int32, "inner_steps": np.int64}
+    names = ("seed", *index, "metric", "value")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for point in points:
+        for metric in [name for name in point if name not in index]:
+            columns["seed"].append(np.asarray(seeds, np.int32))
+            columns["metric"].append(np.full(len(seeds), metric, object))
+            columns["value"].append(np.asarray(point[metric], np.float64))
+            for name, dtype in index.items():
+                columns[name].append(point[name].astype(dtype))
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})

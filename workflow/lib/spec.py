@@ -21,7 +21,8 @@ from workflow.lib.choices import check_choice
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
-PROTOCOLS = ("gradient_variance", "landscape", "meta_training")
+PROTOCOLS = ("gradient_variance", "landscape", "meta_training", "random_search")
+NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
 
 
 class Knobs(NamedTuple):
@@ -184,7 +185,7 @@ def _known(kind: str) -> tuple[str, ...]:
     if kind == "protocol":
         return PROTOCOLS
     files = (WORKFLOW.parent / f"{kind}s").glob("[a-z]*.py")
-    return tuple(sorted(file.stem for file in files if file.stem != "base"))
+    return tuple(sorted(file.stem for file in files if file.stem not in NOT_NAMED))
 
 
 def check_schema(content: Any, schema: str, source: str) -> None:
