@@ -54,5 +54,10 @@ def _draw_curves(panel: Axes, curves: pd.DataFrame, looks: _landscape.Looks, bes
         rows = curves[curves["run"] == run]
         style.band(panel, rows, "outer_step", look, LIMITS, place / len(looks))
     panel.axhline(best, color="0.3", linewidth=0.8, linestyle=":", label="Best cell of (a)")
-    panel.set(xlabel="Outer step", ylabel="Meta-loss", xscale="log", ylim=LIMITS)
+    panel.set(
+        xlabel="Outer step (10 inner steps of every particle)",
+        ylabel="Meta-loss",
+        xscale="log",
+        ylim=LIMITS,
+    )
     panel.set_title("(b) Meta-loss against updates")

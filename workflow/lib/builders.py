@@ -156,8 +156,11 @@ def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np
         return texts.tokens(name, whole)
     if kind == "table":
         rows = _read(builder, "train")
-        inputs, targets = (np.stack([row[key] for row in rows]) for key in ("inputs", "target"))
-        return {"inputs": inputs, "targets": targets}
+        columns = {"inputs": "inputs", "targets": "target"}
+        return {
+            name: np.array([row[feature] for row in rows], np.float32)
+            for name, feature in columns.items()
+        }
     arrays = {}
     for split in SPLITS:
         examples = _read(builder, split)

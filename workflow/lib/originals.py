@@ -69,8 +69,9 @@ def decode_table(content: bytes) -> np.ndarray:
         ValueError: an entry is not a number, or the rows differ in length.
     """
     lines = content.decode().replace(",", " ").splitlines()
-    header = bool(lines) and any(character.isalpha() for character in lines[0])
-    rows = [line.split() for line in lines[header:] if line.strip()]
+    rows = [line.split() for line in lines if line.strip()]
+    if rows and rows[0][0][0] not in "+-.0123456789":
+        del rows[0]  # names of columns
     if not rows or len({len(row) for row in rows}) > 1:
         raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
     return np.array(rows, np.float32)
