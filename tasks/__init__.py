@@ -1,6 +1,7 @@
 """Inner problems: one file, one task. A factory has the name of its module."""
 
 from tasks.base import Task
+from tasks.char_lstm import char_lstm
 from tasks.influence_balancing import influence_balancing
 from tasks.l2_regression import l2_regression
 from tasks.lr_schedule import lr_schedule
@@ -11,6 +12,7 @@ from tasks.toy_regression import toy_regression
 
 __all__ = [
     "Task",
+    "char_lstm",
     "influence_balancing",
     "l2_regression",
     "lr_schedule",

@@ -1,4 +1,4 @@
-"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 8, 17 and 18).
+"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 8, 17, 18 and 19).
 
 The inner problem trains an MLP by SGD with momentum, with the inverse-time decay
 
@@ -22,7 +22,7 @@ import numpy as np
 import optax
 
 from tasks import _images
-from tasks.base import Array, Key, State, Task, Theta, stream, unroll
+from tasks.base import Array, Key, State, Task, Theta, fixed_problem, summed_loss
 from tasks.telescoping import telescoping
 
 
@@ -35,10 +35,11 @@ def lr_schedule(
     momentum: float = 0.9,
     time_constant: float = 5000.0,
     init_lr: float = 0.003,
-    init_decay: float = 30.0,
+    init_decay: float | None = 30.0,
     pool: int = 1,
     final_batch: int | None = None,
     final_every: int = 1,
+    problem_seed: int | None = None,
 ) -> Task:
     """Build the task.
 
@@ -50,12 +51,14 @@ def lr_schedule(
         momentum: of SGD, in [0, 1).
         time_constant: Q, in inner steps.
         init_lr: θ_0 where the outer optimization starts.
-        init_decay: θ_1 where it starts.
+        init_decay: θ_1 where it starts; None: the learning rate is constant, θ = log θ_0 (Fig. 19).
         pool: side of the square over which images are averaged (2: 28x28 becomes 14x14).
         final_batch: examples in the fixed batch whose final loss is the objective; `None`: the
             objective is the sum of the losses of fresh minibatches.
         final_every: steps between two losses of the fixed batch, a divisor of the horizon; in
             between L_t stays what it was.
+        problem_seed: `None`: every inner problem has weights and minibatches of its own; a number:
+            all share those of this seed, and the task has an exact gradient.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
@@ -74,30 +77,27 @@ def lr_schedule(
         x, y = classifier.images.minibatches(key, batch_size)
         gradient = jax.grad(classifier.loss)(weights, x[0], y[0])
         updates, momenta = optimizer.update(gradient, momenta)
-        decay = (1.0 + t / time_constant) ** -jnp.exp(theta["log_decay"])
-        learning_rate = jnp.exp(theta["log_lr"]) * decay
+        learning_rate = jnp.exp(theta["log_lr"])
+        if init_decay is not None:
+            learning_rate *= (1.0 + t / time_constant) ** -jnp.exp(theta["log_decay"])
         weights = jax.tree.map(lambda w, u: w - learning_rate * u, weights, updates)
         return (weights, momenta), classifier.loss(weights, x[1], y[1])
 
     def evaluate(key: Key, theta: Theta) -> dict[str, Array]:
-        state = init_state(stream(key, "init_state"), theta)
-        _, total = unroll(step, key, theta, state, jnp.zeros((), jnp.int32), horizon)
-        log10 = jnp.log(10.0)
-        return {
-            "meta_loss": total,
-            "log10_initial_lr": theta["log_lr"] / log10,
-            "log10_decay": theta["log_decay"] / log10,
-        }
+        total = summed_loss(init_state, step, horizon)(key, theta)
+        names = {"log_lr": "log10_initial_lr", "log_decay": "log10_decay"}
+        decimal = {names[name]: value / jnp.log(10.0) for name, value in theta.items()}
+        return {"meta_loss": total, **decimal}
 
     def init_theta(key: Key) -> Theta:
         del key
         start = {"log_lr": init_lr, "log_decay": init_decay}
-        return {name: jnp.array(math.log(value), float) for name, value in start.items()}
+        return {name: jnp.array(math.log(x), float) for name, x in start.items() if x is not None}
 
     task = Task(init_theta, init_state, step, horizon, evaluate)
-    if final_batch is None:
-        return task
-    return telescoping(_images.fixed_objective(task, classifier, final_batch, final_every))
+    if final_batch is not None:
+        task = telescoping(_images.fixed_objective(task, classifier, final_batch, final_every))
+    return task if problem_seed is None else fixed_problem(task, problem_seed)
 
 
 def _check(
@@ -107,7 +107,7 @@ def _check(
     momentum: float,
     time_constant: float,
     init_lr: float,
-    init_decay: float,
+    init_decay: float | None,
 ) -> None:
     """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
     if not 0 <= momentum < 1:
@@ -117,7 +117,8 @@ def _check(
             f"horizon={horizon}, batch_size={batch_size} and every entry of hidden={list(hidden)} "
             "must be at least 1"
         )
-    if not all(value > 0 for value in (init_lr, init_decay, time_constant)):
+    positive = (init_lr, time_constant, 1.0 if init_decay is None else init_decay)
+    if not all(value > 0 for value in positive):
         raise ValueError(
             f"init_lr={init_lr}, init_decay={init_decay} and time_constant={time_constant} "
             "must be positive: the first two are tuned on a log scale"

@@ -1,74 +1,20 @@
 """Small run files in the format of the runner, with made-up values, for the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from workflow.lib import store, tables
-from workflow.scripts.aggregate import aggregate
+from tests.run_files import aggregated, write_run
+from tests.synthetic_variance import meta_gradient, variance_es_gen, variance_unrolls
 
-
-def write_run(
-    folder: Path,
-    experiment: str,
-    run: str,
-    values: Mapping[str, np.ndarray],
-    *,
-    estimator: str = "",
-    first: int = 0,
-    status: Sequence[str] | None = None,
-    data: str | None = None,
-    landscape: bool = False,
-) -> Path:
-    """Write one run file and its sidecar; `values` maps a metric to [seeds, points or cells]."""
-    seeds, points = next(iter(values.values())).shape
-    status = status or ["ok"] * seeds
-    numbers = np.arange(first, first + seeds, dtype=np.int32)
-    place = np.arange(points, dtype=np.int32)
-    frames = [
-        pd.DataFrame(
-            {
-                "experiment": experiment,
-                "run": run,
-                "estimator": estimator,
-                "seed": np.repeat(numbers, points),
-                "outer_step": np.tile(0 * place if landscape else 10 * place, seeds),
-                "cell": np.tile(place if landscape else 0 * place, seeds),
-                "inner_steps": np.tile(0 * place + 100 if landscape else 40 * place, seeds),
-                "metric": metric,
-                "value": samples.ravel().astype(float),
-            }
-        )
-        for metric, samples in values.items()
-    ]
-    path = folder / experiment / run / f"seeds-{first}-{first + seeds - 1}.parquet"
-    store.write_parquet(path, pd.concat(frames, ignore_index=True))
-    arguments = {"num_particles": 4, "sigma": 0.1, "truncation": 1}
-    sidecar = {
-        "spec": {
-            "experiment": experiment,
-            "run": run,
-            "scale": "smoke",
-            "estimator": {"name": estimator, "args": arguments} if estimator else None,
-            "data": data,
-            "seeds": [first, first + seeds - 1],
-        },
-        "status": {str(seed): state for seed, state in zip(numbers, status, strict=True)},
-        "timings": {"wall_s": 1.5},
-        "device_kind": "cpu",
-        "versions": {"jax": "0"},
-    }
-    store.write_json(path.with_suffix(".json"), sidecar)
-    return path
-
-
-def aggregated(paths: Sequence[Path], folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
-    """Aggregate run files into `folder`; return the summary and the rows per seed by name."""
-    aggregate(paths, folder / f"{experiment}.parquet")
-    names = (experiment, f"{experiment}_seeds")
-    return {name: tables.read(folder / f"{name}.parquet") for name in names}
+__all__ = [
+    "aggregated",
+    "meta_gradient",
+    "variance_es_gen",
+    "variance_unrolls",
+    "write_run",
+]
 
 
 def influence_balancing(folder: Path, seeds: int = 4) -> list[Path]:
@@ -202,12 +148,24 @@ def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Pat
     return paths
 
 
-def quadratic_bias(folder: Path, seeds: int = 200) -> list[Path]:
+def quadratic_bias(folder: Path, seeds: int = 200, name: str = "quadratic_bias") -> list[Path]:
     """Write the bias of five estimators; only that of truncated ES is not zero."""
     generator = np.random.default_rng(5)
     paths = []
     for run in ("full_es", "pes", "es_single", "es_gen", "truncated_es"):
         bias = -0.5 if run == "truncated_es" else 0.0
-        values = {"relative_bias": bias + 0.1 * generator.normal(size=(seeds, 1))}
-        paths.append(write_run(folder, "quadratic_bias", run, values, estimator=run))
+        noise = 0.1 * generator.normal(size=(3, seeds, 1))
+        values = {"relative_bias": bias + noise[0], "variance": 1 + noise[1]}
+        values |= {"squared_bias": bias**2 + noise[2]}
+        paths.append(write_run(folder, name, run, values, estimator=run))
     return paths
+
+
+def char_lstm_bias(folder: Path) -> list[Path]:
+    """Write the bias of five estimators on text."""
+    return quadratic_bias(folder, 20, "char_lstm_bias")
+
+
+def lr_schedule_bias(folder: Path) -> list[Path]:
+    """Write the bias of five estimators on a learning-rate schedule."""
+    return quadratic_bias(folder, 20, "lr_schedule_bias")

@@ -1,7 +1,7 @@
-"""tensorflow-datasets builders for images in idx files and for tables; no TensorFlow needed.
+"""tensorflow-datasets builders for images in idx files, tables and texts; no TensorFlow needed.
 
-TensorFlow stays out because a builder parses the original files itself, yields PIL images or rows
-and writes `array_record` files, which `tfds` reads back as plain arrays.
+TensorFlow stays out because a builder parses the original files itself, yields PIL images, rows
+or lines and writes `array_record` files, which `tfds` reads back as plain arrays.
 """
 
 import shutil
@@ -13,8 +13,9 @@ import numpy as np
 import PIL.Image
 import tensorflow_datasets as tfds
 
-from workflow.lib import data, originals
+from workflow.lib import data, originals, texts
 
+LINES_PER_EXAMPLE = 1000
 SPLITS = ("train", "validation", "test")
 
 
@@ -87,6 +88,32 @@ class TableRows(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield index, {"inputs": row[:-1], "target": row[-1]}
 
 
+class TextLines(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Blocks of whole lines of a text, in the splits that its original files have."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, name: str, files: Mapping[str, bytes], data_dir: Path) -> None:
+        """Take the data set's name, its original file, and the folder for the records."""
+        self.name = name
+        self.texts = texts.splits(files)
+        super().__init__(data_dir=data_dir, file_format="array_record")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """Describe one block."""
+        return _describe(self, {"text": tfds.features.Text()})
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        """Return one generator per split; `dl_manager` is unused."""
+        return {split: self._generate_examples(text) for split, text in self.texts.items()}
+
+    def _generate_examples(self, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the blocks of one split, numbered."""
+        lines = text.splitlines(keepends=True)
+        for index in range(0, len(lines), LINES_PER_EXAMPLE):
+            yield index, {"text": "".join(lines[index : index + LINES_PER_EXAMPLE])}
+
+
 def _describe(
     builder: tfds.core.GeneratorBasedBuilder, features: Mapping[str, Any]
 ) -> tfds.core.DatasetInfo:
@@ -97,6 +124,9 @@ def _describe(
         features=tfds.features.FeaturesDict(features),
         disable_shuffling=True,
     )
+
+
+BUILDERS = {"images": IdxImages, "table": TableRows, "text": TextLines}
 
 
 def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np.ndarray]:
@@ -111,10 +141,17 @@ def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np
         The arrays that `data.load` returns, in the original order.
     """
     shutil.rmtree(folder / name, ignore_errors=True)
-    table = data.DATASETS[name].kind == "table"
-    builder = (TableRows if table else IdxImages)(name, files, folder)
+    kind = data.DATASETS[name].kind
+    builder = BUILDERS[kind](name, files, folder)
     builder.download_and_prepare()
-    if table:
+    if kind == "text":
+        blocks = {split: _read(builder, split) for split in builder.texts}
+        whole = {
+            split: b"".join(block["text"] for block in read).decode()
+            for split, read in blocks.items()
+        }
+        return texts.tokens(name, whole)
+    if kind == "table":
         rows = _read(builder, "train")
         columns = {"inputs": "inputs", "targets": "target"}
         return {

@@ -17,48 +17,21 @@ an end value that is not finite, counts as +inf, the worst loss there is.
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workflow.lib import stats
+from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.variance_statistics import (
+    mean_ratio,
+    noise_growth,
+    unroll_slope,
+    worst_theory_ratio,
+)
 
-END_SHARE = 0.1
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
-
-
-class Estimate(NamedTuple):
-    """A statistic of one case: its interval and how many seeds it rests on."""
-
-    interval: stats.Interval
-    n: int
-
-
-def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
-    """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
-
-    Args:
-        seeds: the rows of every seed of an experiment.
-        run: name of a run.
-        metric: name of a metric.
-
-    Raises:
-        ValueError: the experiment has no such metric of such a run.
-    """
-    rows = _rows(seeds, run, metric)
-    points = np.sort(rows["outer_step"].unique())
-    last = points[-math.ceil(END_SHARE * len(points)) :]
-    values = rows["value"].where(np.isfinite(rows["value"]) & (rows["status"] == "ok"), np.inf)
-    return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
-
-
-def _rows(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
-    """Return the rows of one metric of one run."""
-    rows = seeds[(seeds["run"] == run) & (seeds["metric"] == metric)]
-    if rows.empty:
-        raise ValueError(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")
-    return rows
 
 
 def _mean(values: np.ndarray, alpha: float) -> Estimate:
@@ -75,7 +48,7 @@ def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the last log point minus at the first."""
-    rows = _rows(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
+    rows = rows_of(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
     change = (rows.last(skipna=False) - rows.first(skipna=False)).to_numpy()
     return _mean(np.where(np.isfinite(change), change, np.inf), alpha)
 
@@ -100,7 +73,7 @@ def average_ratio(
     """
     averages = []
     for name in (run, reference):
-        rows = _rows(seeds, name, metric)
+        rows = rows_of(seeds, name, metric)
         rows = rows[rows["outer_step"] > 0]
         values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
         averages.append(values.groupby(rows["seed"]).mean())
@@ -111,7 +84,7 @@ def end_over_best(
     seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, ceiling: float
 ) -> Estimate:
     """Estimate the geometric mean of end values over the lowest value of the same seed."""
-    rows = _rows(seeds, run, metric)
+    rows = rows_of(seeds, run, metric)
     best = rows["value"].where(np.isfinite(rows["value"]), np.inf).groupby(rows["seed"]).min()
     return _ratio(end_values(seeds, run, metric), best, ceiling, alpha)
 
@@ -122,7 +95,7 @@ def path_length_ratio(
     """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
     lengths = []
     for name in (run, reference):
-        rows = _rows(seeds, name, metric).sort_values(["seed", "outer_step"])
+        rows = rows_of(seeds, name, metric).sort_values(["seed", "outer_step"])
         steps = rows.groupby("seed")["value"].diff().abs()
         lengths.append(steps.groupby(rows["seed"]).sum(min_count=1).fillna(np.inf))
     return _ratio(lengths[0], lengths[1], ceiling, alpha)
@@ -184,6 +157,10 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         end_value_difference,
         improvement_probability,
         divergence_difference,
+        mean_ratio,
+        unroll_slope,
+        worst_theory_ratio,
+        noise_growth,
     )
 }
 

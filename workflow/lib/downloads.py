@@ -13,6 +13,7 @@ from pathlib import Path
 
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 YACHT = "https://archive.ics.uci.edu/ml/machine-learning-databases/00243"
+PTB = "http://www.fit.vutbr.cz/~imikolov/rnnlm"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 TIMEOUT_S = 30.0
 REMEDY = "or name a folder that holds the original files: --source-dir DIR"
@@ -55,12 +56,26 @@ def yacht(cache: Path) -> tuple[str, dict[str, bytes]]:
         ConnectionError: it cannot be had.
     """
     del cache
-    name = "yacht_hydrodynamics.data"
+    return _from_publisher(YACHT, "yacht_hydrodynamics.data")
+
+
+def ptb_characters(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return Mikolov's archive of Penn Treebank texts from its publisher; `cache` is unused.
+
+    Raises:
+        ConnectionError: it cannot be had.
+    """
+    del cache
+    return _from_publisher(PTB, "simple-examples.tgz")
+
+
+def _from_publisher(server: str, name: str) -> tuple[str, dict[str, bytes]]:
+    """Return the server and the content of its file; ConnectionError if it cannot be had."""
     try:
-        return YACHT, {name: _fetch(f"{YACHT}/{name}")}
+        return server, {name: _fetch(f"{server}/{name}")}
     except OSError as error:
         raise ConnectionError(
-            f"{name} cannot be downloaded from {YACHT} ({error}); try again, {REMEDY}"
+            f"{name} cannot be downloaded from {server} ({error}); try again, {REMEDY}"
         ) from error
 
 

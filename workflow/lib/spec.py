@@ -8,6 +8,7 @@ jax, so that the Snakefile may use it.
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,14 @@ from workflow.lib.choices import check_choice
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
-PROTOCOLS = ("gradient_variance", "landscape", "meta_training", "random_search")
+PROTOCOLS = (
+    "gradient_theory",
+    "gradient_trace",
+    "gradient_variance",
+    "landscape",
+    "meta_training",
+    "random_search",
+)
 NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
 
 
@@ -114,9 +122,10 @@ def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
     for run, resolved in _resolve(name, scale).items():
         total, block = seeds or resolved.pop("seeds"), resolved.pop("seeds_per_job")
+        begin = resolved.pop("first_seed")
         resolved.pop("seeds", None)
-        for first in range(0, total, block):
-            last = min(first + block, total) - 1
+        for first in range(begin, begin + total, block):
+            last = min(first + block, begin + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
             folder = Path("results", scale, "runs", name, run)
             yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
@@ -143,14 +152,31 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
     resolved = {}
     for run, own in experiment["runs"].items():
         settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
-        where = f"{name}/{run}"
-        parts = {part: _named(part, settings.get(part), where) for part in PARTS}
-        resolved[run] = parts | {
-            "data": settings.get("data"),
-            "seeds": settings["seeds"],
-            "seeds_per_job": settings["seeds_per_job"],
-        }
+        for member, chosen in _swept(run, settings):
+            where = f"{name}/{member}"
+            parts = {part: _named(part, chosen.get(part), where) for part in PARTS}
+            resolved[member] = parts | {
+                "data": chosen.get("data"),
+                "seeds": chosen["seeds"],
+                "seeds_per_job": chosen["seeds_per_job"],
+                "first_seed": chosen.get("first_seed", 0),
+            }
     return resolved
+
+
+def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs of a sweep, `{run}_{value}`: one for each combination of its values.
+
+    `sweep: {estimator.truncation: [1, 10]}` is two runs; a run without a sweep is one.
+    """
+    sweep = settings.get("sweep", {})
+    for values in itertools.product(*sweep.values()):
+        chosen = dict(settings)
+        for place, value in zip(sweep, values, strict=True):
+            part, hyperparameter = place.split(".")
+            chosen[part] = {**chosen.get(part, {}), hyperparameter: value}
+        words = [f"{value:g}".replace(".", "p").replace("-", "m") for value in values]
+        yield "_".join([run, *words]), chosen
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

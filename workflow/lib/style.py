@@ -50,12 +50,12 @@ SETTINGS = {
 }
 
 
-def subplots(columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `width` x `height` inches and its panels, side by side."""
+def subplots(columns: int, width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `width` x `height` inches and its panels, row by row."""
     mpl.rcParams.update(SETTINGS)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, columns, squeeze=False)[0]
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.grid(True)
     return figure, list(panels)

@@ -24,6 +24,7 @@ from workflow.lib.spec import WORKFLOW
 REPETITIONS = 5
 MATMUL_SIZE = 1024
 MNIST_SHAPE = (50_000, 28, 28)
+SYMBOLS, CHARACTERS = 84, 1_001
 
 
 def measure(case: Mapping[str, Any]) -> dict[str, float]:
@@ -74,12 +75,16 @@ def _make(package: Any, part: Mapping[str, Any], *args: Any) -> Any:
 
 
 def _data(task: str) -> list[dict[str, np.ndarray]]:
-    """Return random arrays of MNIST's shape for a task that needs images."""
-    if task != "lr_schedule":
-        return []
+    """Return random arrays of the shape of MNIST or Shakespeare for a task that needs data."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
-    return [{"train_images": images, "train_labels": rng.integers(0, 10, len(images), np.int32)}]
+    if task == "lr_schedule":
+        images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
+        labels = rng.integers(0, 10, len(images), np.int32)
+        return [{"train_images": images, "train_labels": labels}]
+    if task == "char_lstm":
+        tokens = rng.integers(0, SYMBOLS, CHARACTERS, np.int32)
+        return [{"train_tokens": tokens, "vocabulary": np.arange(SYMBOLS)}]
+    return []
 
 
 def _median_seconds(*calls: Callable[[], Any]) -> list[float]:

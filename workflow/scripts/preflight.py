@@ -11,6 +11,7 @@ from workflow.lib import build, spec
 from workflow.lib.data import find
 
 EXAMPLES = 20
+CHARACTERS = 10_000
 
 
 def check(job: Mapping[str, Any]) -> None:
@@ -29,7 +30,11 @@ def check(job: Mapping[str, Any]) -> None:
 
 def _stand_in(dataset: str) -> dict[str, np.ndarray]:
     """Return arrays of the format of a data set, a few examples long."""
-    if find(dataset).kind == "table":
+    kind = find(dataset).kind
+    if kind == "text":
+        tokens = np.arange(CHARACTERS, dtype=np.int32) % 3
+        return {"train_tokens": tokens, "vocabulary": np.array(["a", "b", "c"])}
+    if kind == "table":
         numbers = np.random.default_rng(0).normal(size=(EXAMPLES, 4))
         return {"inputs": numbers[:, 1:], "targets": numbers[:, 0]}
     labels = np.arange(EXAMPLES, dtype=np.int32) % 10
