@@ -21,4 +21,8 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
-    return draw_schedule(tables, LANDSCAPE)
+    figure, shown = draw_schedule(tables, LANDSCAPE)
+    right = figure.axes[1]
+    right.set(yscale="linear", ylabel="Final loss on the fixed batch")
+    right.set_title("(b) Final loss against compute")
+    return figure, shown

@@ -40,6 +40,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
     best = float(grid.to_numpy().min())
     _landscape.draw_curves(third, curves, looks, best, (0.0, landscape.ceiling))
+    third.set(xlabel="Inner steps of all particles")
     third.set_title("(c) Meta-objective")
     figure.legend(*third.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     style.footer(figure, curves, "K = 1; star: start, markers in (a), (b): ends")

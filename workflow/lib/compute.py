@@ -113,6 +113,12 @@ class Program:
         return result
 
 
+def timings(run: Program, evaluate: Program, *others: Program) -> dict[str, float]:
+    """Return the seconds that compiling all programs, running and evaluating took."""
+    compile_s = sum(program.compile_s for program in (run, evaluate, *others))
+    return {"compile_s": compile_s, "run_s": run.run_s, "evaluate_s": evaluate.run_s}
+
+
 class Checkpoint:
     """The resumable state of a job: a tree of arrays, the rows so far, and a position.
 

@@ -27,6 +27,7 @@ from workflow.lib.compute import (
     seed_keys,
     step_keys,
     tidy,
+    timings,
     with_best,
 )
 
@@ -114,12 +115,7 @@ def run(
         seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
         for seed, loss in zip(seeds, last, strict=True)
     }
-    timings = {
-        "compile_s": begin.compile_s + advance.compile_s + evaluate.compile_s,
-        "run_s": advance.run_s,
-        "evaluate_s": evaluate.run_s,
-    }
-    return Outcome(tidy(seeds, with_best(points)), status, timings)
+    return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate, begin))
 
 
 def check(

@@ -25,6 +25,7 @@ from workflow.lib.compute import (
     over_seeds,
     seed_keys,
     tidy,
+    timings,
     with_best,
 )
 
@@ -80,12 +81,7 @@ def run(
         checkpoint.save(step + log_every, incumbent, points)
     finite = np.isfinite(points[-1]["meta_loss"])
     status = {seed: "ok" if ok else "diverged" for seed, ok in zip(seeds, finite, strict=True)}
-    timings = {
-        "compile_s": advance.compile_s + evaluate.compile_s,
-        "run_s": advance.run_s,
-        "evaluate_s": evaluate.run_s,
-    }
-    return Outcome(tidy(seeds, with_best(points)), status, timings)
+    return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate))
 
 
 def check(
