@@ -42,6 +42,6 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.yaxis.set_major_formatter(LogFormatter())
     panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
-    panel.legend(loc="upper right")
+    figure.legend(loc="outside upper center", ncols=4)
     style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
     return figure, shown
