@@ -56,7 +56,8 @@ class Dag(NamedTuple):
         folder = f"results/{knobs.scale}"
         names, jobs = knobs.experiments, {}
         if knobs.scale == PUBLISHED:
-            names = tuple(sorted(path.stem for path in Path(folder, "tables").glob("*.csv")))
+            found = Path(folder, "tables").glob("*_jobs.json")
+            names = tuple(sorted(path.name.removesuffix("_jobs.json") for path in found))
             if not names:
                 raise ValueError(f"{folder}/tables has no tables; copy those of a real run there")
         else:
@@ -68,7 +69,8 @@ class Dag(NamedTuple):
             if set(figure["experiments"]) <= set(names)
             for suffix in FIGURE_FORMATS
         ]
-        part = "" if names == spec.experiments() else "-" + "+".join(names)
+        whole = knobs.scale == PUBLISHED or names == spec.experiments()
+        part = "" if whole else "-" + "+".join(names)
         return cls(knobs.scale, names, jobs, figures, f"{folder}/claims{part}.md")
 
     def path(self, name: str) -> str:
