@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, due, first_clock, restart, where_due
+from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
 from estimators._particles import Layout, Paths, persistent_paths
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators.base import Estimator, Info, all_finite, check_horizon, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 Fresh = Callable[[], Array]
@@ -144,14 +144,15 @@ def antithetic_es(
         difference = losses[0] - losses[1]
         total = difference @ weight if layout.chunked else weight @ difference
         gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
+        clock, steps, ended = advanced(clock, task.horizon, truncation)
         info = Info(
             loss=losses.mean(),
             inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
-            truncation=jnp.int32(truncation),
+            truncation=steps,
+            ended=ended,
         )
-        clock = clock._replace(t=clock.t + truncation)
         return unravel(gradient), ESState(clock, memory, states), info
 
     return make_estimator(init, update, sample)
@@ -174,8 +175,8 @@ def _check(
     if not 0 < sigma < math.inf:
         raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
     check_truncation(task, truncation)
-    if breakstep and task.horizon is None:
-        raise ValueError("breakstep=True needs a task with a horizon: this one never ends")
+    if breakstep:
+        check_horizon(task, "breakstep=True")
     if chunk_size is not None and not 1 <= chunk_size <= num_particles:
         raise ValueError(
             f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"

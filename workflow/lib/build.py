@@ -36,13 +36,17 @@ def task(spec: Spec, data: Mapping[str, np.ndarray] | None) -> Task:
 
 
 def estimator(spec: Spec, task: Task) -> Estimator | None:
-    """Build the estimator of a run, or None where it has none; raises as `task`."""
+    """Build the estimator of a run, `rebuild` included, or None where it has none; raises as `task`."""
     if spec["estimator"] is None:
         return None
     name, args = spec["estimator"]["name"], spec["estimator"]["args"]
     factory = getattr(importlib.import_module(f"estimators.{name}"), name)
     hyperparameters.check("estimator", name, factory, args)
-    return factory(task, **args)
+
+    def rebuild(task: Task, **changes: Any) -> Estimator:
+        return factory(task, **args | changes)
+
+    return rebuild(task)._replace(rebuild=rebuild)
 
 
 def protocol(spec: Spec) -> ModuleType:
