@@ -22,7 +22,14 @@ from jax.flatten_util import ravel_pytree
 
 from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
 from estimators._particles import Layout, Paths, persistent_paths
-from estimators.base import Estimator, Info, all_finite, check_horizon, check_truncation, make_estimator
+from estimators.base import (
+    Estimator,
+    Info,
+    all_finite,
+    check_horizon,
+    check_truncation,
+    make_estimator,
+)
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 Fresh = Callable[[], Array]
@@ -172,7 +179,7 @@ def _check(
             f"num_particles={num_particles} must be even and at least 2: "
             f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
         )
-    if not 0 < sigma < math.inf:
+    if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < math.inf:
         raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
     check_truncation(task, truncation)
     if breakstep:

@@ -78,7 +78,7 @@ def all_finite(tree: Any) -> Array:
 
 
 def check_truncation(task: Task, truncation: int) -> None:
-    """Raise ValueError unless K is a positive divisor of the task's horizon T, where it is fixed."""
+    """Raise ValueError unless K is positive and divides the horizon T, where there is one."""
     if truncation < 1:
         raise ValueError(f"truncation={truncation} must be at least 1")
     if isinstance(task.horizon, int) and task.horizon % truncation:

@@ -74,7 +74,7 @@ def run(
         learning_rate=learning_rate,
         b1=b1,
     )
-    optimize = optax.adam(learning_rate, b1=b1) if optimizer == "adam" else optax.sgd(learning_rate)
+    optimize = make_optimizer(optimizer, learning_rate, b1)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
@@ -88,7 +88,11 @@ def run(
         first, carry, points = resumed
     else:
         none = np.zeros(len(seeds))
-        points.append(_point(none, evaluate(keys, carry.theta, carry.progress), {"nonfinite_gradients": none}, 0))
+        points.append(
+            _point(
+                none, evaluate(keys, carry.theta, carry.progress), {"nonfinite_gradients": none}, 0
+            )
+        )
     began = time.perf_counter()
     for step in range(first, outer_steps, log_every):
         steps = jnp.full(len(seeds), step, jnp.int32)
@@ -140,6 +144,13 @@ def check(
         raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
     if not 0 <= b1 < 1:
         raise ValueError(f"b1={b1} must lie in [0, 1)")
+
+
+def make_optimizer(
+    name: str, learning_rate: float | Array, b1: float
+) -> optax.GradientTransformation:
+    """Return the optimizer of θ; its learning rate may be traced."""
+    return optax.adam(learning_rate, b1=b1) if name == "adam" else optax.sgd(learning_rate)
 
 
 def start(

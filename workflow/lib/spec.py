@@ -21,7 +21,7 @@ from workflow.lib.choices import check_choice
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
-PROTOCOLS = ("gradient_variance", "landscape", "meta_training")
+PROTOCOLS = ("gradient_variance", "landscape", "meta_training", "tuning")
 
 
 class Knobs(NamedTuple):
@@ -112,10 +112,10 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
     for run, resolved in _resolve(name, scale).items():
-        total, block = seeds or resolved.pop("seeds"), resolved.pop("seeds_per_job")
-        resolved.pop("seeds", None)
-        for first in range(0, total, block):
-            last = min(first + block, total) - 1
+        own, block, start = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "first_seed"))
+        total = own if start else seeds or own  # tuning seeds keep their number
+        for first in range(start, start + total, block):
+            last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
             folder = Path("results", scale, "runs", name, run)
             yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
@@ -148,7 +148,10 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
             "data": settings.get("data"),
             "seeds": settings["seeds"],
             "seeds_per_job": settings["seeds_per_job"],
+            "first_seed": settings.get("first_seed", 0),
         }
+        if "tuned" in settings:
+            resolved[run]["tuned"] = settings["tuned"]
     return resolved
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow.lib import build, spec
+from workflow.lib import build, spec, tuned
 from workflow.lib.data import find
 
 IMAGES = 20
@@ -20,6 +20,7 @@ def check(job: Mapping[str, Any]) -> None:
         ValueError: the specification asks for something that cannot be.
     """
     try:
+        job = tuned.resolve(job, tuned.stand_in(job))
         task = build.task(job, _stand_in(job["data"]) if job["data"] else None)
         estimator = build.estimator(job, task)
         build.protocol(job).check(task, estimator, **job["protocol"]["args"])
