@@ -45,11 +45,14 @@ class Rule(NamedTuple):
         unroll: `(fresh, memory, j) -> (memory, perturbation, weight)` of the j-th unroll of an
             inner problem, from 0.
         redraws: whether every unroll uses `fresh`; its noise is then sampled many steps ahead.
+        stores: whether perturbations are kept; otherwise `fresh()` is their keys, [N/2], and the
+            numbers are drawn again, one chunk of particles at a time, wherever they are used.
     """
 
     begin: Callable[[Fresh], Memory]
     unroll: Callable[[Fresh, Memory, Array], tuple[Memory, Array, Array]]
     redraws: bool
+    stores: bool = True
 
 
 class ESOptions(TypedDict, total=False):
@@ -111,15 +114,21 @@ def antithetic_es(
         ValueError: with the numbers in it, if a hyperparameter is out of its range.
     """
     _check(task, num_particles, sigma, truncation, breakstep, chunk_size)
-    layout = Layout(num_particles // 2, chunk_size)
+    if not rule.stores and chunk_size is None:
+        raise ValueError(
+            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
+            "chunk of particles at a time"
+        )
+    layout = Layout(num_particles // 2, chunk_size, sigma)
     clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
 
     def draw(key: Key, theta: Theta) -> Array:
-        shape = (layout.num_pairs, sum(leaf.size for leaf in jax.tree.leaves(theta)))
-        dtype = jnp.result_type(*jax.tree.leaves(theta))
-        normal = jax.random.normal(stream(key, "epsilon"), shape, dtype)
-        return jnp.asarray(sigma, dtype) * (normal if layout.chunked else normal.T)
+        flat, key = ravel_pytree(theta)[0], stream(key, "epsilon")
+        if not rule.stores:
+            return layout.pair_keys(key, flat)
+        normal = layout.normal(key, flat)
+        return jnp.asarray(sigma, flat.dtype) * (normal if layout.chunked else normal.T)
 
     def sample(key: Key, theta: Theta) -> Sample:
         return Sample(key, draw(key, theta) if rule.redraws else None)
@@ -128,7 +137,8 @@ def antithetic_es(
         flat, unravel = ravel_pytree(theta)
         clock = first_clock(key, clock_shape)
         epsilon = draw(key, theta)
-        states = path.begin(unravel, flat, jnp.zeros_like(epsilon), clock)
+        none = jnp.zeros((layout.num_pairs, 1) if layout.chunked else (1, layout.num_pairs))
+        states = path.begin(unravel, flat, none.astype(flat.dtype), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
@@ -149,7 +159,7 @@ def antithetic_es(
             )
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
         difference = losses[0] - losses[1]
-        total = difference @ weight if layout.chunked else weight @ difference
+        total = layout.weighted_sum(difference, weight, flat)
         gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
         clock, steps, ended = advanced(clock, task.horizon, truncation)
         info = Info(

@@ -49,7 +49,9 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     rows = _rows(seeds, run, metric)
     points = np.sort(rows["outer_step"].unique())
     last = points[-math.ceil(END_SHARE * len(points)) :]
-    values = rows["value"].where(np.isfinite(rows["value"]) & (rows["status"] == "ok"), np.inf)
+    values = rows["value"].where(
+        np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
+    )
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
 
 
@@ -93,6 +95,26 @@ def end_value_ratio(
     return Estimate(stats.Interval(*np.exp(interval)), len(both))
 
 
+def end_value_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`.
+
+    With a seed at +inf there is no interval.
+    """
+    both = _paired(seeds, run, reference, metric).to_numpy()
+    if not np.isfinite(both).all():
+        return Estimate(stats.Interval(math.nan, math.nan, math.nan), len(both))
+    return Estimate(stats.paired_difference(both[:, 0], both[:, 1], alpha), len(both))
+
+
+def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Estimate the mean over seeds of `metric` at the end minus half way through the outer steps."""
+    rows = _rows(seeds, run, metric)
+    late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
+    return mean_change(late, alpha, run=run, metric=metric)
+
+
 def _paired(seeds: pd.DataFrame, run: str, reference: str, metric: str) -> pd.DataFrame:
     """Return the end values of two runs side by side, one row per seed that both have."""
     columns = [end_values(seeds, name, metric).rename(name) for name in (run, reference)]
@@ -131,6 +153,8 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         mean_end_value,
         mean_change,
         end_value_ratio,
+        end_value_difference,
+        late_change,
         improvement_probability,
         divergence_difference,
     )
