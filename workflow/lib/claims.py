@@ -109,7 +109,7 @@ def end_value_difference(
 
 
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the mean over seeds of `metric` at the end minus half way through the outer steps."""
+    """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
     rows = _rows(seeds, run, metric)
     late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
     return mean_change(late, alpha, run=run, metric=metric)

@@ -56,7 +56,7 @@ def run(
         zero = jnp.zeros((), jnp.int32)
         carry, means = meta_training.train(task, own, optimize, outer_steps, carry, key, zero)
         end = meta_training.assess(task, key, carry.theta, carry.progress)
-        return cell | end | {"inner_steps": means["inner_steps"]}
+        return end | {"inner_steps": means["inner_steps"]}
 
     program, keys = Program(over_seeds(trial)), seed_keys(seeds)
     first, _, points = checkpoint.load(()) or (0, (), [])
@@ -65,10 +65,10 @@ def run(
     for number, cell in enumerate(cells[first:], first):
         values = {name: jnp.full(len(seeds), value) for name, value in zip(grid, cell, strict=True)}
         metrics = {name: np.asarray(value) for name, value in program(keys, values).items()}
-        position = {"outer_step": np.full(len(seeds), outer_steps)}
-        position["cell"] = np.full(len(seeds), number)
-        cost = outer_steps * metrics.pop("inner_steps").astype(np.int64)
-        points.append({**position, "inner_steps": cost, **metrics})
+        place = {"outer_step": outer_steps, "cell": number, **dict(zip(grid, cell, strict=True))}
+        point = {name: np.full(len(seeds), value) for name, value in place.items()}
+        point["inner_steps"] = outer_steps * metrics.pop("inner_steps").astype(np.int64)
+        points.append(point | metrics)
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)
     timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}

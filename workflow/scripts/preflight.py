@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
     try:
-        jobs = spec.jobs(options.scale, tuple(options.experiments))
+        jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
     except ValueError as error:
