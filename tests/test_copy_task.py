@@ -156,9 +156,9 @@ def test_windows_of_any_length_sum_to_the_whole_sequence(name):
 
 def test_problems_of_their_own_length_go_with_lockstep_only():
     task = tasks.copy_task(**SMALL)
-    with pytest.raises(ValueError, match="breakstep=True needs .* each has its own"):
+    with pytest.raises(ValueError, match=r"breakstep=True needs .* each has its own"):
         toy_tasks.es("pes", task, 1, breakstep=True)
-    with pytest.raises(ValueError, match="full_es needs .* each has its own"):
+    with pytest.raises(ValueError, match=r"full_es needs .* each has its own"):
         toy_tasks.es("full_es", task, None)
 
 
@@ -189,9 +189,7 @@ def metric(outcome, name):
 
 
 @pytest.mark.parametrize(("estimator", "truncation"), [("es_single", 1), ("tbptt", 5)])
-def test_beyond_the_longest_sequence_is_a_status_and_the_rows_stay(
-    tmp_path, estimator, truncation
-):
+def test_beyond_the_longest_sequence_is_a_status_and_the_rows_stay(tmp_path, estimator, truncation):
     outcome = train(
         compute.Checkpoint(tmp_path / "none", {}), estimator=estimator, truncation=truncation
     )
