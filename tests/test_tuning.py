@@ -11,6 +11,7 @@ from workflow.lib import build, compute, meta_training, spec, store, tuned, tuni
 from workflow.lib.dag import Dag
 from workflow.scripts import choose
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 GRID = {"learning_rate": [1e-2, 1e-3], "sigma": [0.3, 0.1]}
 ES = {"num_particles": 4, "sigma": 9.0, "truncation": 2}
 SPEC = {"estimator": {"name": "es_single", "args": ES}}
@@ -30,7 +31,7 @@ def metric(rows, name):
 
 def test_a_cell_is_a_run_with_its_hyperparameters(built, tmp_path):
     task, estimator = built
-    seeds, none = range(1000, 1002), compute.Checkpoint(tmp_path / "none", {})
+    seeds, none = range(1000, 1002), compute.Checkpoint(tmp_path / "none", {}, interval_s=3600)
     rows = tuning.run(task, estimator, seeds, none, **OPTIONS).rows
     cells = list(itertools.product(*GRID.values()))
     for number, (learning_rate, sigma) in enumerate(cells):

@@ -64,8 +64,7 @@ def run(
     began = time.perf_counter()
     for number, cell in enumerate(cells[first:], first):
         values = {name: jnp.full(len(seeds), value) for name, value in zip(grid, cell, strict=True)}
-        # Copies: a view of a device buffer may change under a later call.
-        metrics = {name: np.array(value) for name, value in program(keys, values).items()}
+        metrics = {name: np.asarray(value) for name, value in program(keys, values).items()}
         place = {"outer_step": outer_steps, "cell": number, **dict(zip(grid, cell, strict=True))}
         point = {name: np.full(len(seeds), value) for name, value in place.items()}
         point["inner_steps"] = outer_steps * metrics.pop("inner_steps").astype(np.int64)
