@@ -1,11 +1,13 @@
 # `make` sets up .venv from requirements.lock and reproduces the paper at laptop scale.
-# `make help` lists the rest. Options: SCALE=smoke|laptop|paper  CORES=all|N  PYTHON=python3.12
+# `make help` lists the rest. Options: SCALE=smoke|laptop|paper  CORES=all|N  WORKERS=auto|N (tests)  PYTHON=python3.12
 
 PYTHON ?= python3
 SCALE ?= laptop
 CORES ?= all
+WORKERS ?= auto
 
-SNAKEMAKE = snakemake --cores $(CORES) --config scale=$(SCALE)
+# Writes are atomic: what an interrupted run left is whole, and its unfinished jobs run again.
+SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE)
 IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
@@ -19,7 +21,7 @@ smoke: SCALE := smoke
 smoke: all  ## the same at the smallest scale: every rule, no science, minutes
 
 test: .venv/.complete  ## all tests
-	$(IN_VENV) pytest
+	$(IN_VENV) pytest -n $(WORKERS) --dist loadfile
 
 verify: .venv/.complete  ## compare finished results with their hashes, settings, code and data
 	$(IN_VENV) python -m workflow.scripts.verify --scale $(SCALE)

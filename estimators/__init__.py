@@ -23,6 +23,7 @@ from estimators.pes import pes
 from estimators.rtrl import rtrl
 from estimators.tbptt import tbptt
 from estimators.truncated_es import truncated_es
+from estimators.uoro import uoro
 
 __all__ = [
     "Estimator",
@@ -34,4 +35,5 @@ __all__ = [
     "rtrl",
     "tbptt",
     "truncated_es",
+    "uoro",
 ]

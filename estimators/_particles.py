@@ -104,21 +104,19 @@ class Layout(NamedTuple):
         return in_chunks if self.chunked else all_at_once
 
     def over_particles(self, fn: Callable, context_mapped: bool) -> Callable:
-        """Lift `fn(context, sign, ε, state)` over both signs of every pair."""
+        """Lift `fn(context, θ ± ε, state)` over both signs of every pair."""
 
-        def one_sign(sign: Array, context: Any, epsilon: Array, state: State) -> Any:
-            lifted = self.over_pairs(lambda context, *xs: fn(context, sign, *xs), context_mapped)
-            return lifted(context, epsilon, state)
+        def all_at_once(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
+            # θ ± ε is formed here, [P, 2, n]: formed under vmap it would have particles first.
+            perturbed = theta[:, None, None] + jnp.stack([epsilon, -epsilon], axis=1)
+            both_signs = jax.vmap(self.over_pairs(fn, context_mapped), (None, -2, -2), -2)
+            return both_signs(context, perturbed, state)
 
-        def all_at_once(context: Any, epsilon: Array, state: State) -> Any:
-            both_signs = jax.vmap(one_sign, in_axes=(0, None, None, -2), out_axes=-2)
-            return both_signs(jnp.array([1.0, -1.0], epsilon.dtype), context, epsilon, state)
-
-        def in_chunks(context: Any, epsilon: Array, state: State) -> Any:
+        def in_chunks(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
-                return fn(own, sign, epsilon[pair], state)
+                return fn(own, self.perturbed(theta, sign, epsilon[pair]), state)
 
             # One map, not one per sign: every level of mapping copies the states in and out.
             n = self.num_pairs
@@ -165,21 +163,19 @@ def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: boo
     """Every particle keeps its own state over the whole inner problem (full ES, PES, ES-Single)."""
 
     def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
-        def one(clock: Clock, sign: Array, epsilon: Array, _: None) -> State:
-            perturbed = unravel(layout.perturbed(theta, sign, epsilon))
-            return task.init_state(stream(clock.key, "init_state"), perturbed)
+        def one(clock: Clock, perturbed: Array, _: None) -> State:
+            return task.init_state(stream(clock.key, "init_state"), unravel(perturbed))
 
-        return layout.over_particles(one, breakstep)(clock, epsilon, None)
+        return layout.over_particles(one, breakstep)(clock, theta, epsilon, None)
 
     def advance(
         unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
     ) -> tuple[State, Array]:
         def run(length: int, clock: Clock, states: State) -> tuple[State, Array]:
-            def one(clock: Clock, sign: Array, epsilon: Array, state: State) -> tuple[State, Array]:
-                perturbed = unravel(layout.perturbed(theta, sign, epsilon))
-                return unroll(task.step, clock.key, perturbed, state, clock.t, length)
+            def one(clock: Clock, perturbed: Array, state: State) -> tuple[State, Array]:
+                return unroll(task.step, clock.key, unravel(perturbed), state, clock.t, length)
 
-            return layout.over_particles(one, breakstep)(clock, epsilon, states)
+            return layout.over_particles(one, breakstep)(clock, theta, epsilon, states)
 
         if layout.chunked or truncation == 1:
             return run(truncation, clock, states)

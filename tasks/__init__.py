@@ -1,9 +1,25 @@
 """Inner problems: one file, one task. A factory has the name of its module."""
 
 from tasks.base import Task
+from tasks.char_lstm import char_lstm
 from tasks.copy_task import copy_task
 from tasks.influence_balancing import influence_balancing
+from tasks.l2_regression import l2_regression
 from tasks.lr_schedule import lr_schedule
+from tasks.many_hyperparameters import many_hyperparameters
 from tasks.quadratic import quadratic
+from tasks.telescoping import telescoping
+from tasks.toy_regression import toy_regression
 
-__all__ = ["Task", "copy_task", "influence_balancing", "lr_schedule", "quadratic"]
+__all__ = [
+    "Task",
+    "char_lstm",
+    "copy_task",
+    "influence_balancing",
+    "l2_regression",
+    "lr_schedule",
+    "many_hyperparameters",
+    "quadratic",
+    "telescoping",
+    "toy_regression",
+]

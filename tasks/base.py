@@ -107,3 +107,47 @@ def unroll(
         return body(state, t)
     state, losses = jax.lax.scan(body, state, t + jnp.arange(length, dtype=jnp.int32))
     return state, losses.sum()
+
+
+def summed_loss(
+    init_state: Callable[[Key, Theta], State],
+    step: Callable[[Key, Theta, State, Array], tuple[State, Array]],
+    horizon: int,
+) -> Callable[[Key, Theta], Array]:
+    """Return `(key, θ) -> L(θ)`, the summed losses of a whole inner problem, unperturbed.
+
+    Args:
+        init_state: `Task.init_state`.
+        step: `Task.step`.
+        horizon: T.
+    """
+
+    def loss(key: Key, theta: Theta) -> Array:
+        state = init_state(stream(key, "init_state"), theta)
+        return unroll(step, key, theta, state, jnp.zeros((), jnp.int32), horizon)[1]
+
+    return loss
+
+
+def fixed_problem(task: Task, seed: int) -> Task:
+    """Return `task` with one inner problem for everyone: no data noise in an estimate.
+
+    Its exact gradient is found in forward mode, so θ should have few entries.
+
+    Args:
+        task: with a horizon.
+        seed: of the problem's initial state and data.
+    """
+    root = jax.random.key(seed)
+
+    def init_state(key: Key, theta: Theta) -> State:
+        del key
+        return task.init_state(stream(root, "init_state"), theta)
+
+    def step(key: Key, theta: Theta, state: State, t: Array) -> tuple[State, Array]:
+        del key
+        return task.step(jax.random.fold_in(root, t), theta, state, t)
+
+    loss = summed_loss(init_state, step, task.horizon)
+    gradient = jax.jacfwd(lambda theta: loss(root, theta))
+    return task._replace(init_state=init_state, step=step, exact_gradient=gradient)

@@ -1,13 +1,14 @@
-"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 17 and 18).
+"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 8, 17, 18 and 19).
 
 The inner problem trains an MLP by SGD with momentum, with the inverse-time decay
 
     α_t = θ_0 / (1 + t/Q)^θ_1,
 
 and θ = (log θ_0, log θ_1), so that perturbations act on a log scale. L_t is the training loss of
-a fresh random minibatch *after* step t. Everyone who shares an inner problem shares its initial
-weights and its minibatches. Left out: the predecessor's weight decay of 1e-10, below float32's
-resolution.
+a fresh random minibatch *after* step t. In Fig. 8 the objective is the final loss, by telescoping
+sums, on a fixed batch that is drawn when the inner problem begins. Everyone who shares an inner
+problem shares its initial weights and its minibatches. Left out: the predecessor's weight decay of
+1e-10, below float32's resolution.
 
 Cost per inner step: forward and backward on one minibatch, forward on another.
 """
@@ -15,36 +16,14 @@ Cost per inner step: forward and backward on one minibatch, forward on another.
 import math
 from collections.abc import Mapping, Sequence
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tasks.base import Array, Key, State, Task, Theta, stream, unroll
-
-
-class MLP(nn.Module):
-    """Fully connected ReLU network; weights N(0, 1/fan_in) truncated at two deviations, biases 0.
-
-    Kernels are stored [out, in]: both products of the first layer's gradient then run along rows,
-    which takes a third less time on a CPU than flax's [in, out].
-
-    Attributes:
-        sizes: units of every layer, the last one the number of classes.
-    """
-
-    sizes: Sequence[int]
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Map inputs [batch, features] to logits [batch, classes]."""
-        init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", 1, 0)
-        for i, size in enumerate(self.sizes):
-            kernel = self.param(f"kernel_{i}", init, (size, x.shape[-1]))
-            bias = self.param(f"bias_{i}", nn.initializers.zeros, (size,))
-            x = jnp.einsum("bi,oi->bo", nn.relu(x) if i else x, kernel) + bias
-        return x
+from tasks import _images
+from tasks.base import Array, Key, State, Task, Theta, fixed_problem, summed_loss
+from tasks.telescoping import telescoping
 
 
 def lr_schedule(
@@ -56,8 +35,11 @@ def lr_schedule(
     momentum: float = 0.9,
     time_constant: float = 5000.0,
     init_lr: float = 0.003,
-    init_decay: float = 30.0,
+    init_decay: float | None = 30.0,
     pool: int = 1,
+    final_batch: int | None = None,
+    final_every: int = 1,
+    problem_seed: int | None = None,
 ) -> Task:
     """Build the task.
 
@@ -69,12 +51,65 @@ def lr_schedule(
         momentum: of SGD, in [0, 1).
         time_constant: Q, in inner steps.
         init_lr: θ_0 where the outer optimization starts.
-        init_decay: θ_1 where it starts.
+        init_decay: θ_1 where it starts; None: the learning rate is constant, θ = log θ_0 (Fig. 19).
         pool: side of the square over which images are averaged (2: 28x28 becomes 14x14).
+        final_batch: examples in the fixed batch whose final loss is the objective; `None`: the
+            objective is the sum of the losses of fresh minibatches.
+        final_every: steps between two losses of the fixed batch, a divisor of the horizon; in
+            between L_t stays what it was.
+        problem_seed: `None`: every inner problem has weights and minibatches of its own; a number:
+            all share those of this seed, and the task has an exact gradient.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
     """
+    _check(horizon, hidden, batch_size, momentum, time_constant, init_lr, init_decay)
+    classifier = _images.classifier(data, hidden, pool)
+    optimizer = optax.trace(decay=momentum)
+
+    def init_state(key: Key, theta: Theta) -> State:
+        del theta
+        weights = classifier.init(key)
+        return weights, optimizer.init(weights)
+
+    def step(key: Key, theta: Theta, state: State, t: Array) -> tuple[State, Array]:
+        weights, momenta = state
+        x, y = classifier.images.minibatches(key, batch_size)
+        gradient = jax.grad(classifier.loss)(weights, x[0], y[0])
+        updates, momenta = optimizer.update(gradient, momenta)
+        learning_rate = jnp.exp(theta["log_lr"])
+        if init_decay is not None:
+            learning_rate *= (1.0 + t / time_constant) ** -jnp.exp(theta["log_decay"])
+        weights = jax.tree.map(lambda w, u: w - learning_rate * u, weights, updates)
+        return (weights, momenta), classifier.loss(weights, x[1], y[1])
+
+    def evaluate(key: Key, theta: Theta) -> dict[str, Array]:
+        total = summed_loss(init_state, step, horizon)(key, theta)
+        names = {"log_lr": "log10_initial_lr", "log_decay": "log10_decay"}
+        decimal = {names[name]: value / jnp.log(10.0) for name, value in theta.items()}
+        return {"meta_loss": total, **decimal}
+
+    def init_theta(key: Key) -> Theta:
+        del key
+        start = {"log_lr": init_lr, "log_decay": init_decay}
+        return {name: jnp.array(math.log(x), float) for name, x in start.items() if x is not None}
+
+    task = Task(init_theta, init_state, step, horizon, evaluate)
+    if final_batch is not None:
+        task = telescoping(_images.fixed_objective(task, classifier, final_batch, final_every))
+    return task if problem_seed is None else fixed_problem(task, problem_seed)
+
+
+def _check(
+    horizon: int,
+    hidden: Sequence[int],
+    batch_size: int,
+    momentum: float,
+    time_constant: float,
+    init_lr: float,
+    init_decay: float | None,
+) -> None:
+    """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} must lie in [0, 1)")
     if min(horizon, batch_size, *hidden) < 1:
@@ -82,66 +117,9 @@ def lr_schedule(
             f"horizon={horizon}, batch_size={batch_size} and every entry of hidden={list(hidden)} "
             "must be at least 1"
         )
-    if not all(value > 0 for value in (init_lr, init_decay, time_constant)):
+    positive = (init_lr, time_constant, 1.0 if init_decay is None else init_decay)
+    if not all(value > 0 for value in positive):
         raise ValueError(
             f"init_lr={init_lr}, init_decay={init_decay} and time_constant={time_constant} "
             "must be positive: the first two are tuned on a log scale"
         )
-    pixels, num_classes = _pool(data["train_images"], pool), int(data["train_labels"].max()) + 1
-    mean, deviation = float(pixels.mean()), float(pixels.std())
-    images, labels = jnp.asarray(pixels), jnp.asarray(data["train_labels"])
-    network = MLP((*hidden, num_classes))
-    optimizer = optax.trace(decay=momentum)
-
-    def minibatches(key: Key) -> tuple[Array, Array]:
-        """Draw one minibatch to train on and one for the objective, with one gather for both."""
-        # Bits modulo n are uniform to n/2^32, and a quarter of the work of `randint`.
-        index = jax.random.bits(key, (2 * batch_size,)) % jnp.uint32(len(labels))
-        x = (images[index].astype(jnp.float32) - mean) / deviation
-        y = jax.nn.one_hot(labels[index], num_classes)
-        return x.reshape(2, batch_size, -1), y.reshape(2, batch_size, -1)
-
-    def loss(weights: State, x: Array, y: Array) -> Array:
-        return optax.softmax_cross_entropy(network.apply(weights, x), y).mean()
-
-    def init_state(key: Key, theta: Theta) -> State:
-        del theta
-        weights = network.init(key, jnp.zeros((1, images.shape[1])))
-        return weights, optimizer.init(weights)
-
-    def step(key: Key, theta: Theta, state: State, t: Array) -> tuple[State, Array]:
-        weights, momenta = state
-        x, y = minibatches(key)
-        updates, momenta = optimizer.update(jax.grad(loss)(weights, x[0], y[0]), momenta)
-        decay = (1.0 + t / time_constant) ** -jnp.exp(theta["log_decay"])
-        learning_rate = jnp.exp(theta["log_lr"]) * decay
-        weights = jax.tree.map(lambda w, u: w - learning_rate * u, weights, updates)
-        return (weights, momenta), loss(weights, x[1], y[1])
-
-    def evaluate(key: Key, theta: Theta) -> dict[str, Array]:
-        state = init_state(stream(key, "init_state"), theta)
-        _, total = unroll(step, key, theta, state, jnp.zeros((), jnp.int32), horizon)
-        log10 = jnp.log(10.0)
-        return {
-            "meta_loss": total,
-            "log10_initial_lr": theta["log_lr"] / log10,
-            "log10_decay": theta["log_decay"] / log10,
-        }
-
-    def init_theta(key: Key) -> Theta:
-        del key
-        return {
-            "log_lr": jnp.array(math.log(init_lr), float),
-            "log_decay": jnp.array(math.log(init_decay), float),
-        }
-
-    return Task(init_theta, init_state, step, horizon, evaluate)
-
-
-def _pool(images: np.ndarray, pool: int) -> np.ndarray:
-    """Average over pool x pool squares and flatten: uint8 [n, features], rounded."""
-    n, height, width = images.shape
-    if pool < 1 or height % pool or width % pool:
-        raise ValueError(f"pool={pool} must divide the image size {height}x{width}")
-    squares = images.reshape(n, height // pool, pool, width // pool, pool)
-    return squares.mean(axis=(2, 4), dtype=np.float32).round().astype(np.uint8).reshape(n, -1)

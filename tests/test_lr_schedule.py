@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tasks
-from tasks.lr_schedule import _pool
+from tasks._images import _pool
 from tests import toy_tasks
 
 pytestmark = pytest.mark.usefixtures("quick_compile")

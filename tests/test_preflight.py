@@ -50,7 +50,7 @@ WRONG = [
     (MNIST, "protocol", "log_every", 0, "log_every=0 must divide"),
     (MNIST, "protocol", "outer_steps", 0, "must divide outer_steps=0"),
     (MNIST, "protocol", "optimizer", "adm", "unknown optimizer 'adm'; the nearest is 'adam'"),
-    (LANDSCAPE, "protocol", "grid", {}, "grid has 0 axes; a landscape has 2"),
+    (LANDSCAPE, "protocol", "grid", {}, "grid has 0 axes; a landscape has 1 or 2"),
     (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, 1, 0]), r"log_lr=\[0, 1, 0\] must be"),
     (LANDSCAPE, "protocol", "grid", axes(log_lr=[1, 0, 5]), r"log_lr=\[1, 0, 5\] must be"),
     (LANDSCAPE, "protocol", "grid", {"log_decay": [0, 1, 2], "lr": [0, 1, 2]}, "'lr'.*'log_lr'"),

@@ -121,3 +121,11 @@ def small_images():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8)
     return {"train_images": images, "train_labels": np.arange(40, dtype=np.uint8) % 3}
+
+
+def small_data():
+    """Return arrays for every kind of task: small images of two splits, and a table of 20 rows."""
+    rng = np.random.default_rng(1)
+    images = small_images()
+    table = {"inputs": rng.normal(size=(20, 3)), "targets": rng.normal(size=20)}
+    return images | {name.replace("train", "validation"): x for name, x in images.items()} | table

@@ -17,50 +17,21 @@ an end value that is not finite, counts as +inf, the worst loss there is.
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workflow.lib import stats
+from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.variance_statistics import (
+    mean_ratio,
+    noise_growth,
+    unroll_slope,
+    worst_theory_ratio,
+)
 
-END_SHARE = 0.1
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
-
-
-class Estimate(NamedTuple):
-    """A statistic of one case: its interval and how many seeds it rests on."""
-
-    interval: stats.Interval
-    n: int
-
-
-def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
-    """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
-
-    Args:
-        seeds: the rows of every seed of an experiment.
-        run: name of a run.
-        metric: name of a metric.
-
-    Raises:
-        ValueError: the experiment has no such metric of such a run.
-    """
-    rows = _rows(seeds, run, metric)
-    points = np.sort(rows["outer_step"].unique())
-    last = points[-math.ceil(END_SHARE * len(points)) :]
-    values = rows["value"].where(
-        np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
-    )
-    return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
-
-
-def _rows(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
-    """Return the rows of one metric of one run."""
-    rows = seeds[(seeds["run"] == run) & (seeds["metric"] == metric)]
-    if rows.empty:
-        raise ValueError(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")
-    return rows
 
 
 def _mean(values: np.ndarray, alpha: float) -> Estimate:
@@ -77,7 +48,7 @@ def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the last log point minus at the first."""
-    rows = _rows(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
+    rows = rows_of(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
     change = (rows.last(skipna=False) - rows.first(skipna=False)).to_numpy()
     return _mean(np.where(np.isfinite(change), change, np.inf), alpha)
 
@@ -89,39 +60,73 @@ def end_value_ratio(
 
     The metric is positive; what lies above `ceiling`, or diverged, counts as `ceiling`.
     """
-    both = _paired(seeds, run, reference, metric).clip(upper=ceiling)
-    logs = np.log(both.to_numpy())
-    interval = stats.paired_difference(logs[:, 0], logs[:, 1], alpha)
-    return Estimate(stats.Interval(*np.exp(interval)), len(both))
+    columns = [end_values(seeds, name, metric) for name in (run, reference)]
+    return _ratio(columns[0], columns[1], ceiling, alpha)
+
+
+def average_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the same as `end_value_ratio` of averages over all log points: who is faster.
+
+    Runs log at the same outer steps, the first one before any update left out.
+    """
+    averages = []
+    for name in (run, reference):
+        rows = rows_of(seeds, name, metric)
+        rows = rows[rows["outer_step"] > 0]
+        values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
+        averages.append(values.groupby(rows["seed"]).mean())
+    return _ratio(averages[0], averages[1], ceiling, alpha)
+
+
+def end_over_best(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the geometric mean of end values over the lowest value of the same seed."""
+    rows = rows_of(seeds, run, metric)
+    best = rows["value"].where(np.isfinite(rows["value"]), np.inf).groupby(rows["seed"]).min()
+    return _ratio(end_values(seeds, run, metric), best, ceiling, alpha)
+
+
+def path_length_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
+) -> Estimate:
+    """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
+    lengths = []
+    for name in (run, reference):
+        rows = rows_of(seeds, name, metric).sort_values(["seed", "outer_step"])
+        steps = rows.groupby("seed")["value"].diff().abs()
+        lengths.append(steps.groupby(rows["seed"]).sum(min_count=1).fillna(np.inf))
+    return _ratio(lengths[0], lengths[1], ceiling, alpha)
 
 
 def end_value_difference(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
-    """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`.
+    """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
+    first, second = (end_values(seeds, name, metric) for name in (run, reference))
+    return _mean((first - second).dropna().to_numpy(), alpha)
 
-    With a seed at +inf there is no interval.
+
+def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
+    """Return the geometric mean of first / second, both positive, over the seeds they share.
+
+    What lies above `ceiling`, or is infinite, counts as `ceiling`.
     """
-    both = _paired(seeds, run, reference, metric).to_numpy()
-    if not np.isfinite(both).all():
-        return Estimate(stats.Interval(math.nan, math.nan, math.nan), len(both))
-    return Estimate(stats.paired_difference(both[:, 0], both[:, 1], alpha), len(both))
+    both = pd.concat([first, second], axis=1, join="inner").clip(upper=ceiling)
+    if both.empty:
+        raise ValueError("the two runs share no seed; run both on the same")
+    logs = np.log(both.to_numpy())
+    interval = stats.paired_difference(logs[:, 0], logs[:, 1], alpha)
+    return Estimate(stats.Interval(*np.exp(interval)), len(both))
 
 
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
-    rows = _rows(seeds, run, metric)
+    rows = rows_of(seeds, run, metric)
     late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
     return mean_change(late, alpha, run=run, metric=metric)
-
-
-def _paired(seeds: pd.DataFrame, run: str, reference: str, metric: str) -> pd.DataFrame:
-    """Return the end values of two runs side by side, one row per seed that both have."""
-    columns = [end_values(seeds, name, metric).rename(name) for name in (run, reference)]
-    both = pd.concat(columns, axis=1, join="inner")
-    if both.empty:
-        raise ValueError(f"runs '{run}' and '{reference}' share no seed; run both on the same")
-    return both
 
 
 def improvement_probability(
@@ -153,10 +158,17 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         mean_end_value,
         mean_change,
         end_value_ratio,
+        average_ratio,
+        end_over_best,
+        path_length_ratio,
         end_value_difference,
         late_change,
         improvement_probability,
         divergence_difference,
+        mean_ratio,
+        unroll_slope,
+        worst_theory_ratio,
+        noise_growth,
     )
 }
 

@@ -6,6 +6,7 @@ stays a real branch, caches hold one seed's state); on a GPU they are mapped tog
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +16,12 @@ import jax
 import numpy as np
 import pandas as pd
 
+from estimators.base import Estimator
+from tasks.base import Key, Theta, stream
 from workflow.lib import store
 
 LOGGER = logging.getLogger(__name__)
+SAMPLE_BYTES = 2**20
 CHECKPOINT_SECONDS = 20.0
 
 
@@ -53,6 +57,39 @@ def over_seeds(fn: Callable) -> Callable:
 def seed_keys(seeds: range) -> jax.Array:
     """Return the root key of every seed, [seeds]."""
     return jax.vmap(jax.random.key)(jax.numpy.asarray(seeds, jax.numpy.uint32))
+
+
+def step_keys(key: Key, steps: jax.Array) -> Key:
+    """Return the keys of outer steps, [n], whose numbers are `steps`, [n]."""
+    return jax.vmap(lambda step: jax.random.fold_in(stream(key, "steps"), step))(steps)
+
+
+def scan_samples(
+    estimator: Estimator, update: Callable, carry: Any, theta: Theta, keys: Key
+) -> tuple[Any, Any]:
+    """Return `lax.scan(update, carry, samples)`, one sample of the estimator for each key.
+
+    Samples are drawn `SAMPLE_BYTES` at a time: many calls would cost more in overhead than in
+    arithmetic, one call for all steps would fill the memory.
+
+    Args:
+        estimator: whose `sample` draws.
+        update: `(carry, sample) -> (carry, output)`.
+        carry: the state to begin with.
+        theta: outer parameters; only their shapes matter.
+        keys: one for each step, [steps].
+    """
+    sample = jax.eval_shape(estimator.sample, keys[0], theta)
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(sample))
+    most = min(max(1, SAMPLE_BYTES // size), len(keys))
+    block_size = max(n for n in range(1, most + 1) if len(keys) % n == 0)
+
+    def block(carry: Any, keys: jax.Array) -> tuple[Any, Any]:
+        samples = jax.vmap(estimator.sample, in_axes=(0, None))(keys, theta)
+        return jax.lax.scan(update, carry, samples)
+
+    carry, outputs = jax.lax.scan(block, carry, keys.reshape(-1, block_size))
+    return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
 
 class Program:
@@ -150,6 +187,12 @@ def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
     return leaf
 
 
+def with_best(points: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    """Return log points with `best_meta_loss`, the lowest `meta_loss` so far, NaN left out."""
+    best = np.fmin.accumulate([point["meta_loss"] for point in points])
+    return [point | {"best_meta_loss": lowest} for point, lowest in zip(points, best, strict=True)]
+
+
 def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """Return the rows of a job from its points.
 
@@ -158,20 +201,14 @@ def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         points: one dict per log point: "outer_step", "cell" and "inner_steps" are [seeds] integers,
             everything else is a metric, [seeds].
     """
-    index = ("outer_step", "cell", "inner_steps")
-    frames = [
-        pd.DataFrame(
-            {
-                "seed": np.asarray(seeds, np.int32),
-                "outer_step": point["outer_step"].astype(np.int32),
-                "cell": point["cell"].astype(np.int32),
-                "inner_steps": point["inner_steps"].astype(np.int64),
-                "metric": metric,
-                "value": np.asarray(values, np.float64),
-            }
-        )
-        for point in points
-        for metric, values in point.items()
-        if metric not in index
-    ]
-    return pd.concat(frames, ignore_index=True)
+    index = {"outer_step": np.int32, "cell": np.int32, "inner_steps": np.int64}
+    names = ("seed", *index, "metric", "value")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for point in points:
+        for metric in [name for name in point if name not in index]:
+            columns["seed"].append(np.asarray(seeds, np.int32))
+            columns["metric"].append(np.full(len(seeds), metric, object))
+            columns["value"].append(np.asarray(point[metric], np.float64))
+            for name, dtype in index.items():
+                columns[name].append(point[name].astype(dtype))
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})

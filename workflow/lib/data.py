@@ -21,7 +21,8 @@ class Dataset(NamedTuple):
 
     title: str  # one line for people
     validation: int  # how many of the last training examples are held out for validation
-    originals: dict[str, str]  # name of each original idx file -> its sha256, uncompressed
+    originals: dict[str, str]  # name of each original file -> its sha256 (or md5), uncompressed
+    kind: str = "images"  # "images" in idx files; a "table", the last column = target; or a "text"
 
 
 DATASETS = {
@@ -42,6 +43,74 @@ DATASETS = {
                 "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
             ),
         },
+    ),
+    "fashion_mnist": Dataset(
+        title="FashionMNIST: pieces of clothing, 50,000 / 10,000 / 10,000 images of 28 x 28",
+        validation=10_000,
+        originals={
+            "train-images-idx3-ubyte": (
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+            ),
+            "train-labels-idx1-ubyte": (
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+            ),
+        },
+    ),
+    "diabetes": Dataset(
+        title="Diabetes: disease progression of 442 patients from 10 measurements (Efron, 2004)",
+        validation=0,
+        originals={
+            "diabetes.txt": "58ad12efde534ff7cf8d542941b3d80a98df00cdebfc04fe6445ed8d14dfb92d"
+        },
+        kind="table",
+    ),
+    "yacht": Dataset(
+        title="UCI Yacht Hydrodynamics: resistance of 308 sailing yachts from 6 dimensions",
+        validation=0,
+        originals={
+            "yacht_hydrodynamics.data": (
+                "d00d8c519b5f3b55fc4b750d959b4adae7d9185799a1b0e3e01ea14c25d5ccdf"
+            )
+        },
+        kind="table",
+    ),
+    "synthetic_rows": Dataset(
+        title="a noisy linear function, for smoke runs and tests: 60 rows of 4 columns",
+        validation=0,
+        originals={
+            "synthetic_rows.txt": "7397afb74f35299bcf0ac66f31812712be4d9dbf736d0a2ed608b6d837706a6d"
+        },
+        kind="table",
+    ),
+    "shakespeare": Dataset(
+        title="Shakespeare: 42 plays and poems as 5,057,198 characters, 84 symbols",
+        validation=0,
+        originals={
+            "shakespeare.txt": "da68ca4e8201d41a12c1d5e82d967bda85105f1dabe823d5735138bccabdd387"
+        },
+        kind="text",
+    ),
+    "ptb_characters": Dataset(
+        title="Penn Treebank as characters (Mikolov), the end of a line a symbol of its own",
+        validation=0,
+        originals={"simple-examples.tgz": "30177ea32e27c525793142b6bf2c8e2d"},
+        kind="text",
+    ),
+    "synthetic_characters": Dataset(
+        title="words of a made-up language, for smoke runs and tests: 11 symbols",
+        validation=0,
+        originals={
+            "synthetic_characters.txt": (
+                "09a8f61fbaafaeb95a3678c188fbad917088681ee27bd4874180f44c65abde5f"
+            )
+        },
+        kind="text",
     ),
     "synthetic_digits": Dataset(
         title="blobs in MNIST's format, for smoke runs and tests: 2,000 / 500 / 500 images",
@@ -82,8 +151,10 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
         folder: where `{name}.npz` and `{name}.json` are.
 
     Returns:
-        For each split in train, validation, test: `{split}_images`, uint8 [n, 28, 28], 0 is the
-        background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9.
+        Images: for each split in train, validation, test, `{split}_images`, uint8 [n, 28, 28], 0 is
+        the background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`,
+        float32 [n, columns], and `targets`, float32 [n]. A text: `train_tokens`, int32 [n], and the
+        `vocabulary` that they count, [V] strings.
 
     Raises:
         FileNotFoundError: the data set has not been prepared.

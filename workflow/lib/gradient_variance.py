@@ -1,11 +1,22 @@
 """Protocol: how far an estimate of ∇L is from the truth, at a frozen θ.
 
-A seed is one repetition: the per-unroll estimates of one inner problem are summed, and compared
-with the task's exact gradient g. Recorded, all relative to |g|²:
+A seed is one repetition: the per-unroll estimates of one inner problem are summed to ĝ_i, and
+compared with the task's exact gradient g. Recorded for each of the R seeds of a job, relative to
+|g|², with ḡ the mean of all:
 
-    relative_bias   (ĝ - g)·g / |g|²     its mean over seeds is 0 for an unbiased estimator
-    squared_error   |ĝ - g|² / |g|²      its mean is variance plus squared bias
+    relative_bias        (ĝ_i - g)·g            its mean over seeds is 0 for an unbiased estimator
+    squared_error        |ĝ_i - g|²             its mean is total variance plus squared bias
+    squared_error_base   |ĝ_i - b|² / |b|²      b: one full-ES estimate, as in the PES paper's code
+    variance             |ĝ_i - ḡ|² R/(R - 1)   its mean is the unbiased estimate of tr Var
+    squared_bias         jackknife pseudo-value of Σ_{i≠j} e_i·e_j / (R(R - 1)), e_i = ĝ_i - g,
+                         the unbiased estimate of |E ĝ - g|²
+
+The mean of each over seeds is the quantity, and the t interval of that mean its interval. The last
+two need at least 3 seeds in a job; with fewer they are NaN.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,28 +24,55 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
-from tasks.base import Array, Key, Task, stream
-from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from estimators.full_es import full_es
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib import hyperparameters
+from workflow.lib.compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    over_seeds,
+    scan_samples,
+    seed_keys,
+    step_keys,
+    tidy,
+)
+
+BASE_SEED = 1_000_000  # of the full-ES estimate: no seed of a repetition
 
 
-def run(task: Task, estimator: Estimator, seeds: range, checkpoint: Checkpoint) -> Outcome:
+def run(
+    task: Task,
+    estimator: Estimator,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    base: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Estimate the gradient of a whole inner problem once per seed.
 
     Args:
         task: the inner problem, with an exact gradient and a horizon.
         estimator: of its gradient, in lockstep.
         seeds: the seeds of this job.
-        checkpoint: not used: a job takes seconds.
+        checkpoint: not used: a job takes minutes at most.
+        base: hyperparameters of the full-ES estimate b, e.g. its number of particles.
 
     Raises:
-        ValueError: if the task has no exact gradient or no horizon.
+        ValueError: if the task has no exact gradient or no horizon, or `base` is not valid.
     """
     del checkpoint
-    check(task, estimator)
-    program = Program(over_seeds(lambda key: _repetition(task, estimator, key)))
-    keys = seed_keys(seeds)
-    values = {name: np.asarray(value) for name, value in program(keys).items()}
-    steps = values.pop("inner_steps").astype(np.int64)
+    check(task, estimator, base=base)
+    program = Program(over_seeds(lambda key: estimate(task, estimator, key)))
+    measured = program(seed_keys(seeds))
+    estimates = np.asarray(measured["estimate"], np.float64)
+    theta = task.init_theta(stream(jax.random.key(0), "theta"))
+    exact = np.asarray(ravel_pytree(task.exact_gradient(theta))[0], np.float64)
+    values = errors(estimates, exact)
+    if base:
+        reference = estimate(task, full_es(task, **base), jax.random.key(BASE_SEED))["estimate"]
+        values |= {"squared_error_base": _relative_error(estimates, np.asarray(reference))}
+    steps = np.asarray(measured["inner_steps"], np.int64)
     zero = np.zeros_like(steps)
     points = [{"outer_step": zero, "cell": zero, "inner_steps": steps, **values}]
     status = {
@@ -45,38 +83,79 @@ def run(task: Task, estimator: Estimator, seeds: range, checkpoint: Checkpoint) 
     return Outcome(tidy(seeds, points), status, timings)
 
 
-def check(task: Task, estimator: Estimator | None) -> None:
-    """Raise ValueError if there is no estimator, no exact gradient or no horizon."""
+def check(
+    task: Task, estimator: Estimator | None, *, base: Mapping[str, Any] | None = None
+) -> None:
+    """Raise ValueError if something is missing, or `base` is not what full ES takes."""
     if estimator is None:
         raise ValueError("gradient_variance needs an estimator")
     if task.exact_gradient is None or task.horizon is None:
         raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
+    if base:
+        hyperparameters.check("estimator", "full_es, base of gradient_variance", full_es, base)
+        full_es(task, **base)
 
 
-def _repetition(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:
-    """Return the errors of one estimate, summed over the unrolls of one inner problem."""
-    theta = task.init_theta(stream(key, "theta"))
-    exact = ravel_pytree(task.exact_gradient(theta))[0]
-    state = estimator.init(stream(key, "estimator"), theta)
+def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the values of every repetition, each [R], but for the error against the base.
 
-    def unfinished(carry: tuple) -> Array:
-        return carry[3] < task.horizon
-
-    def step(carry: tuple) -> tuple:
-        total, state, compute, t = carry
-        step_key = jax.random.fold_in(stream(key, "steps"), t)
-        gradient, state, info = estimator.step(step_key, theta, state)
-        total = total + ravel_pytree(gradient)[0]
-        return total, state, compute + info.inner_steps, t + info.truncation
-
-    zero = jnp.zeros((), jnp.int32)
-    total, _, compute, _ = jax.lax.while_loop(
-        unfinished, step, (jnp.zeros_like(exact), state, zero, zero)
-    )
-    scale = exact @ exact
-    error = total - exact
-    return {
+    Args:
+        estimates: ĝ_i, [R, P].
+        exact: g, [P].
+    """
+    count, scale = len(estimates), exact @ exact
+    error = estimates - exact
+    values = {
         "relative_bias": error @ exact / scale,
-        "squared_error": error @ error / scale,
-        "inner_steps": compute,
+        "squared_error": _relative_error(estimates, exact),
+        "variance": np.full(count, np.nan),
+        "squared_bias": np.full(count, np.nan),
     }
+    if count >= 3:
+        spread = ((estimates - estimates.mean(axis=0)) ** 2).sum(axis=1)
+        values["variance"] = spread * count / (count - 1) / scale
+        total = error.sum(axis=0)
+        others = (error * (total - error)).sum(axis=1) / (count - 1)
+        jackknife = 2 * (count - 1) * others - count * others.mean()
+        values["squared_bias"] = jackknife / (count - 2) / scale
+    return values
+
+
+def _relative_error(estimates: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return |ĝ_i - r|² / |r|², [R]."""
+    return ((estimates - reference) ** 2).sum(axis=1) / (reference @ reference)
+
+
+def estimate(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:
+    """Return one estimate, [P], summed over the unrolls of one inner problem, and its inner steps.
+
+    Two estimators see the same noise at one key if their truncations are equal, and independent
+    noise otherwise: truncations are compared by independent measurements.
+    """
+    theta = task.init_theta(stream(key, "theta"))
+    truncation = _truncation(estimator, theta)
+    key = jax.random.fold_in(key, truncation)
+    state = estimator.init(stream(key, "estimator"), theta)
+    steps = jnp.arange(task.horizon // truncation, dtype=jnp.int32)
+    keys = step_keys(key, steps)
+
+    def update(carry: tuple[Array, Any], sample: Any) -> tuple[tuple[Array, Any], Array]:
+        total, state = carry
+        gradient, state, info = estimator.update(sample, theta, state)
+        return (total + ravel_pytree(gradient)[0], state), info.inner_steps
+
+    zero = jnp.zeros_like(ravel_pytree(theta)[0])
+    (total, _), inner_steps = scan_samples(estimator, update, (zero, state), theta, keys)
+    return {"estimate": total, "inner_steps": jnp.sum(inner_steps, dtype=jnp.int32)}
+
+
+def _truncation(estimator: Estimator, theta: Theta) -> int:
+    """Return K, inner steps per estimate: the compiler leaves nothing else of this step."""
+
+    def probe() -> Array:
+        key = jax.random.key(0)
+        constant = jax.tree.map(jnp.zeros_like, theta)
+        return estimator.step(key, constant, estimator.init(key, constant))[2].truncation
+
+    with jax.ensure_compile_time_eval():
+        return int(jax.jit(probe)())

@@ -51,6 +51,8 @@ def check(kind: str, name: str, factory: Callable, values: Mapping[str, Any]) ->
 
 def _fits(value: Any, hint: Any) -> bool:
     """Return whether JSON data fits an annotation of plain types, containers and unions."""
+    if hint is Any:
+        return True
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in arguments)

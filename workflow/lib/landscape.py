@@ -1,4 +1,4 @@
-"""Protocol: the meta-loss on a grid of two outer parameters, for the background of a figure.
+"""Protocol: the meta-loss on a grid of one or two outer parameters, for the background of a figure.
 
 A seed is one evaluation problem (initial weights and data), the same for every cell.
 """
@@ -34,19 +34,20 @@ def run(
         estimator: None: a landscape has none.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
-        grid: `{name of an entry of θ: [lowest, highest, points]}`, two of them.
+        grid: `{name of an entry of θ: [lowest, highest, points]}`, one or two of them.
 
     Raises:
         ValueError: if the grid is empty, or names no entry of θ.
     """
     check(task, estimator, grid=grid)
     axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in grid.items()}
-    rows, columns = axes.values()
+    *outer, inner = axes
+    rows, columns = axes[outer[0]] if outer else jnp.zeros(1), axes[inner]
     theta_0 = task.init_theta(stream(jax.random.key(0), "theta"))
 
     def row(key: Key, value: Array) -> dict[str, Array]:
         def cell(other: Array) -> dict[str, Array]:
-            theta: Theta = {**theta_0, **dict(zip(axes, (value, other), strict=True))}
+            theta: Theta = {**theta_0, **dict.fromkeys(outer, value), inner: other}
             return task.evaluate(stream(key, "evaluate"), theta)
 
         return jax.lax.map(cell, columns)
@@ -74,8 +75,8 @@ def check(task: Task, estimator: Estimator | None, *, grid: Mapping[str, Sequenc
     if estimator is not None:
         raise ValueError("a landscape has no estimator")
     entries = jax.eval_shape(task.init_theta, jax.random.key(0))
-    if len(grid) != 2:
-        raise ValueError(f"grid has {len(grid)} axes; a landscape has 2")
+    if len(grid) not in (1, 2):
+        raise ValueError(f"grid has {len(grid)} axes; a landscape has 1 or 2")
     for name, axis in grid.items():
         check_choice("axis of grid", name, tuple(entries))
         if len(axis) != 3 or axis[2] < 1 or axis[2] != int(axis[2]) or not axis[0] <= axis[1]:

@@ -15,13 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from estimators.base import Estimator
+from estimators.base import Estimator, Info
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.choices import check_choice
-from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    over_seeds,
+    scan_samples,
+    seed_keys,
+    step_keys,
+    tidy,
+    with_best,
+)
 
 LOGGER = logging.getLogger(__name__)
-SAMPLE_BYTES = 2**20
 OPTIMIZERS = ("sgd", "adam")
 
 
@@ -118,7 +127,7 @@ def run(
         "run_s": advance.run_s,
         "evaluate_s": evaluate.run_s,
     }
-    return Outcome(tidy(seeds, points), status, timings)
+    return Outcome(tidy(seeds, with_best(points)), status, timings)
 
 
 def check(
@@ -211,39 +220,37 @@ def train(
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
-        now, progress = estimator, carry.progress
-        if task.curriculum is not None:
-            now = estimator.rebuild(task.curriculum.task(progress))
-        gradient, state, info = now.update(sample, carry.theta, carry.estimator)
-        if task.curriculum is not None:
-            progress = task.curriculum.update(progress, info.loss, info.truncation, info.ended)
-        finite = jax.tree.map(jnp.isfinite, gradient)
-        gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
-        updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
-        theta = optax.apply_updates(carry.theta, updates)
-        zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
+        carry, gradient, info = outer_step(task, estimator, optimizer, carry, sample)
         norm = optax.tree.norm(gradient)
-        carry = Carry(theta, optimizer_state, state, carry.nonfinite + zeroed, progress)
         return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
 
-    def block(carry: Carry, steps: Array) -> tuple[Carry, dict[str, Array]]:
-        keys = jax.vmap(lambda step: jax.random.fold_in(stream(key, "steps"), step))(steps)
-        samples = jax.vmap(estimator.sample, in_axes=(0, None))(keys, carry.theta)
-        return jax.lax.scan(update, carry, samples)
-
-    size = _block_size(estimator, carry.theta, key, num_steps)
-    steps = (first + jnp.arange(num_steps, dtype=jnp.int32)).reshape(-1, size)
-    carry, infos = jax.lax.scan(block, carry, steps)
-    inner_steps = infos.pop("inner_steps")[-1, -1]
+    steps = first + jnp.arange(num_steps, dtype=jnp.int32)
+    carry, infos = scan_samples(estimator, update, carry, carry.theta, step_keys(key, steps))
+    inner_steps = infos.pop("inner_steps")[-1]
     return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
 
 
-def _block_size(estimator: Estimator, theta: Theta, key: Key, num_steps: int) -> int:
-    """Return how many steps to sample at once: a divisor of `num_steps`, 1 MiB of noise at most."""
-    sample = jax.eval_shape(estimator.sample, key, theta)
-    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(sample))
-    most = max(1, SAMPLE_BYTES // size)
-    return max(n for n in range(1, min(most, num_steps) + 1) if num_steps % n == 0)
+def outer_step(
+    task: Task,
+    estimator: Estimator,
+    optimizer: optax.GradientTransformation,
+    carry: Carry,
+    sample: Any,
+) -> tuple[Carry, Theta, Info]:
+    """Estimate a gradient and update θ with it; return the state, the gradient and its `Info`."""
+    progress, curriculum = carry.progress, task.curriculum
+    if curriculum is not None:
+        estimator = estimator.rebuild(curriculum.task(progress))
+    gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
+    if curriculum is not None:
+        progress = curriculum.update(progress, info.loss, info.truncation, info.ended)
+    finite = jax.tree.map(jnp.isfinite, gradient)
+    gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
+    updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
+    theta = optax.apply_updates(carry.theta, updates)
+    zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
+    nonfinite = carry.nonfinite + zeroed
+    return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
 
 
 def _point(

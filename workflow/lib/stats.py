@@ -15,6 +15,7 @@ of a probability of improvement, method 5.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -227,3 +228,18 @@ def slope(x: np.ndarray, y: np.ndarray, alpha: float = ALPHA) -> Interval:
     freedom = len(x) - 2
     half_width = stats.t.ppf(1 - alpha / 2, freedom) * fit.stderr if freedom > 0 else math.nan
     return Interval(float(fit.slope), float(fit.slope - half_width), float(fit.slope + half_width))
+
+
+def jackknife(
+    statistic: Callable[[np.ndarray], float], samples: np.ndarray, alpha: float = ALPHA
+) -> Interval:
+    """Return a smooth function of a sample with the t interval of its jackknife pseudo-values.
+
+    Args:
+        statistic: maps [n, ...] to a number.
+        samples: [n, ...], n independent seeds.
+        alpha: one minus the coverage of the interval.
+    """
+    count, whole = len(samples), statistic(samples)
+    left_out = np.array([statistic(np.delete(samples, i, axis=0)) for i in range(count)])
+    return mean(count * whole - (count - 1) * left_out, alpha)

@@ -50,12 +50,12 @@ SETTINGS = {
 }
 
 
-def subplots(columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `width` x `height` inches and its panels, side by side."""
+def subplots(columns: int, width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `width` x `height` inches and its panels, row by row."""
     mpl.rcParams.update(SETTINGS)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, columns, squeeze=False)[0]
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.grid(True)
     return figure, list(panels)
@@ -141,18 +141,19 @@ def range_text(values: Sequence[float]) -> str:
     return f"{low}" if low == high else f"{low}–{high}"
 
 
-def footer(figure: Figure, drawn: pd.DataFrame, extra: str = "") -> None:
+def footer(figure: Figure, drawn: pd.DataFrame, extra: str = "", band: str | None = None) -> None:
     """Say under the figure what was run and what the bands are.
 
     Args:
         figure: gets the line.
         drawn: rows of summary tables, with columns scale, data and n.
         extra: anything else that the reader must know.
+        band: what the bands are, where they are not intervals of the median.
     """
     parts = [f"{scale} scale" for scale in drawn["scale"].unique()]
     parts += [name for name in drawn["data"].unique() if name]
     parts.append(f"n = {range_text(drawn['n'])} seeds")
-    parts.append(_band_text(int(drawn["n"].min())))
+    parts.append(band or _band_text(int(drawn["n"].min())))
     figure.supxlabel(", ".join([*parts, extra] if extra else parts), fontsize=6, color="0.35")
 
 

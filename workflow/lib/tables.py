@@ -17,7 +17,7 @@ import pandas as pd
 from workflow.lib import stats, store
 
 POINT = ["outer_step", "cell", "inner_steps", "metric"]
-HYPERPARAMETERS = ["num_particles", "sigma", "truncation"]
+HYPERPARAMETERS = ["num_particles", "sigma", "truncation", "resample_every"]
 DESCRIPTION = ["experiment", "scale", "data", "run", "estimator", *HYPERPARAMETERS]
 INTERVALS = {"mean": stats.mean, "median": stats.median, "iqm": stats.interquartile_mean}
 

@@ -24,6 +24,7 @@ from workflow.lib.spec import WORKFLOW
 REPETITIONS = 5
 MATMUL_SIZE = 1024
 MNIST_SHAPE = (50_000, 28, 28)
+SYMBOLS, CHARACTERS = 84, 1_001
 
 
 def measure(case: Mapping[str, Any]) -> dict[str, float]:
@@ -72,12 +73,16 @@ def _split(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data(task: str) -> dict[str, np.ndarray] | None:
-    """Return random arrays of MNIST's shape for a task that needs images."""
-    if task != "lr_schedule":
-        return None
+    """Return random arrays of the shape of MNIST or Shakespeare for a task that needs data."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
-    return {"train_images": images, "train_labels": rng.integers(0, 10, len(images), np.int32)}
+    if task == "lr_schedule":
+        images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
+        labels = rng.integers(0, 10, len(images), np.int32)
+        return {"train_images": images, "train_labels": labels}
+    if task == "char_lstm":
+        tokens = rng.integers(0, SYMBOLS, CHARACTERS, np.int32)
+        return {"train_tokens": tokens, "vocabulary": np.arange(SYMBOLS)}
+    return None
 
 
 def _median_seconds(*calls: Callable[[], Any]) -> list[float]:

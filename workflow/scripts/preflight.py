@@ -10,7 +10,8 @@ import numpy as np
 from workflow.lib import build, spec, tuned
 from workflow.lib.data import find
 
-IMAGES = 20
+EXAMPLES = 20
+CHARACTERS = 10_000
 
 
 def check(job: Mapping[str, Any]) -> None:
@@ -30,9 +31,15 @@ def check(job: Mapping[str, Any]) -> None:
 
 def _stand_in(dataset: str) -> dict[str, np.ndarray]:
     """Return arrays of the format of a data set, a few examples long."""
-    find(dataset)
-    labels = np.arange(IMAGES, dtype=np.int32) % 10
-    images = np.linspace(0, 255, IMAGES * 28 * 28).astype(np.uint8).reshape(IMAGES, 28, 28)
+    kind = find(dataset).kind
+    if kind == "text":
+        tokens = np.arange(CHARACTERS, dtype=np.int32) % 3
+        return {"train_tokens": tokens, "vocabulary": np.array(["a", "b", "c"])}
+    if kind == "table":
+        numbers = np.random.default_rng(0).normal(size=(EXAMPLES, 4))
+        return {"inputs": numbers[:, 1:], "targets": numbers[:, 0]}
+    labels = np.arange(EXAMPLES, dtype=np.int32) % 10
+    images = np.linspace(0, 255, EXAMPLES * 28 * 28).astype(np.uint8).reshape(EXAMPLES, 28, 28)
     splits = ("train", "validation", "test")
     arrays = {f"{split}_images": images for split in splits}
     return arrays | {f"{split}_labels": labels for split in splits}

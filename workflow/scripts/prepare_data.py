@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--source-dir",
         type=Path,
-        help="folder with the original idx files, gzipped or not, instead of the default source",
+        help="folder with the original files, gzipped or not, instead of the default source",
     )
     arguments = parser.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)

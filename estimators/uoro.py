@@ -1,0 +1,112 @@
+"""Unbiased online recurrent optimization: the Jacobian of RTRL as one random outer product.
+
+E[s̃ θ̃ᵀ] = J_t = ds_t/dθ (Tallec & Ollivier, 2018). Each inner step draws signs ν and takes
+
+    s̃ ← ρ₀ (∂f/∂s) s̃ + ρ₁ ν,   θ̃ ← θ̃/ρ₀ + νᵀ(∂f/∂θ)/ρ₁,
+
+where ρ₀ and ρ₁ balance the norms of their two terms, for least variance. The gradient is
+(∂L/∂s · s̃) θ̃ + ∂L/∂θ, summed over K inner steps. Unbiased, with a large variance. Cost per inner
+step: one Jacobian-vector and two vector-Jacobian products; memory S + P.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
+from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from tasks.base import Array, Key, State, Task, Theta, stream
+
+STABILISER = 1e-7  # keeps the ratio of two norms finite (predecessor's code)
+
+
+class UOROState(NamedTuple):
+    """The clock, s_t, and the factors s̃ [S] and θ̃ [P], flat."""
+
+    clock: Clock
+    state: State
+    state_factor: Array
+    theta_factor: Array
+
+
+def uoro(task: Task, *, truncation: int = 1) -> Estimator:
+    """Build the estimator.
+
+    Args:
+        task: the inner problem, differentiable in θ and s; the leaves of s are floating-point.
+        truncation: K, inner steps per outer update.
+
+    Raises:
+        ValueError: if K does not divide the horizon.
+    """
+    check_truncation(task, truncation)
+
+    def signs(key: Key, like: Array) -> Array:
+        return jax.random.rademacher(key, like.shape, like.dtype)
+
+    def begin(key: Key, theta: Theta, clock: Clock) -> tuple[State, Array, Array]:
+        """Return s_0 and factors of ds_0/dθ."""
+        flat, unravel = ravel_pytree(theta)
+
+        def start(flat: Array) -> State:
+            return task.init_state(stream(clock.key, "init_state"), unravel(flat))
+
+        state = start(flat)
+        _, pull = jax.vjp(lambda flat: ravel_pytree(start(flat))[0], flat)
+        nu = signs(stream(key, "first_signs"), ravel_pytree(state)[0])
+        return state, nu, pull(nu)[0]
+
+    def init(key: Key, theta: Theta) -> UOROState:
+        clock = first_clock(key)
+        return UOROState(clock, *begin(key, theta, clock))
+
+    def update(key: Key, theta: Theta, state: UOROState) -> tuple[Theta, UOROState, Info]:
+        flat, unravel = ravel_pytree(theta)
+        begins = due(state.clock, task.horizon, truncation)
+        clock = restart(state.clock, begins, key)
+        start = where_due(begins, lambda: begin(key, theta, clock), tuple(state[1:]))
+
+        def inner_step(carry: tuple, k: Array) -> tuple[tuple, tuple[Array, Array]]:
+            state, state_factor, theta_factor = carry
+            t = clock.t + k
+            flat_state, to_state = ravel_pytree(state)
+
+            def forward(flat: Array, flat_state: Array) -> tuple[Array, Array]:
+                step_key = jax.random.fold_in(clock.key, t)
+                end, loss = task.step(step_key, unravel(flat), to_state(flat_state), t)
+                return ravel_pytree(end)[0], loss
+
+            _, (pushed, slope) = jax.jvp(lambda s: forward(flat, s), (flat_state,), (state_factor,))
+            (end, loss), pull = jax.vjp(lambda flat: forward(flat, flat_state), flat)
+            nu = signs(jax.random.fold_in(stream(key, "signs"), k), end)
+            (pulled,) = pull((nu, jnp.zeros_like(loss)))
+            (direct,) = pull((jnp.zeros_like(end), jnp.ones_like(loss)))
+            gradient = slope * theta_factor + direct
+            keep, add = _balance(theta_factor, pushed), _balance(pulled, nu)
+            factors = keep * pushed + add * nu, theta_factor / keep + pulled / add
+            return (to_state(end), *factors), (loss, gradient)
+
+        end, (losses, gradients) = jax.lax.scan(
+            inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
+        )
+        gradient = gradients.sum(axis=0)
+        clock, steps, ended = advanced(clock, task.horizon, truncation)
+        info = Info(
+            loss=losses.sum(),
+            inner_steps=jnp.int32(truncation),
+            num_resets=begins.astype(jnp.int32),
+            finite=all_finite(gradient),
+            truncation=steps,
+            ended=ended,
+        )
+        return unravel(gradient), UOROState(clock, *end), info
+
+    return make_estimator(init, update)
+
+
+def _balance(theta_part: Array, state_part: Array) -> Array:
+    """Return ρ = √(|θ̃ part| / |s̃ part|), which makes their scaled norms equal."""
+    ratio = jnp.linalg.norm(theta_part) / (jnp.linalg.norm(state_part) + STABILISER)
+    return jnp.sqrt(ratio) + STABILISER

@@ -1,0 +1,47 @@
+"""Figure 9: tuning 29 hyperparameters at once on FashionMNIST.
+
+The lowest meta-objective found so far against the compute spent: the mean over seeds, between their
+lowest and highest values, as in the paper. The tables hold medians and interquartile means with
+their intervals.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogFormatter
+
+from workflow.lib import style
+
+EXPERIMENT = "fashion_mnist_many_hyperparameters"
+RUNS = ("random_search", "truncated_es", "pes", "es_single")
+MARKERS = 8
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the rows of the summary table that it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs.
+    """
+    figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH * 1.3, 2.9)
+    drawn = []
+    for place, run in enumerate(RUNS):
+        rows = style.select(tables[EXPERIMENT], run, "best_meta_loss")
+        look = style.estimator(run)
+        every = max(1, len(rows) // MARKERS)
+        first = place * every // len(RUNS)
+        x = rows["inner_steps"].to_numpy()
+        panel.plot(x, rows["mean"].to_numpy(), markevery=(first, every), **look)
+        low, high = rows["min"].to_numpy(), rows["max"].to_numpy()
+        panel.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
+        drawn.append(rows)
+    shown = pd.concat(drawn, ignore_index=True)
+    panel.set(xlabel="Inner steps, summed over particles", ylabel="Best meta-objective so far")
+    panel.set_yscale("log")
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.yaxis.set_major_formatter(LogFormatter())
+    panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
+    panel.legend(loc="upper right")
+    style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
+    return figure, shown

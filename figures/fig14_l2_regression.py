@@ -1,0 +1,75 @@
+"""Figure 14: tuning the L2 regularisation of a linear regression online, from six starts.
+
+Left: the logarithm of the coefficient against compute, the best one as a dashed line. Right: the
+validation loss of the ridge regression with that coefficient, above the least one, from the two
+outermost starts; below 1e-5 it is rounding.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from workflow.lib import style
+
+EXPERIMENT = "l2_regression"
+ESTIMATORS = ("truncated_es", "pes", "es_single")
+STARTS = ("5", "3", "1", "m1", "m3", "m5")
+LIMITS = (-8.0, 6.0)
+MEDIAN = ["median", "median_low", "median_high"]
+EXCESS_LIMITS = (1e-5, 1e1)
+SHOWN = {"m5": "-", "5": "--"}  # starts whose validation loss is drawn, and their dashes
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the rows of the summary table that it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs.
+    """
+    table = tables[EXPERIMENT]
+    optimum = style.select(table, f"es_single_from_{STARTS[0]}", "optimal_log_l2")["mean"].iloc[0]
+    figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.9)
+    parts = [_draw_coefficients(left, table), _draw_losses(right, table)]
+    left.axhline(optimum, color="black", linewidth=0.9, linestyle="--", label="Best (closed form)")
+    for panel in (left, right):
+        panel.set_xlabel("Inner steps, summed over particles")
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    handles, labels = left.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4)
+    shown = pd.concat(parts, ignore_index=True)
+    style.footer(figure, shown, "arrow: median leaves the axis")
+    return figure, shown
+
+
+def _draw_coefficients(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
+    """Draw the logarithm of the coefficient from every start; return the rows drawn."""
+    drawn = []
+    for place, family in enumerate(ESTIMATORS):
+        for start in STARTS:
+            rows = style.select(table, f"{family}_from_{start}", "log_l2")
+            look = style.estimator(family) | {"linewidth": 0.9}
+            style.band(panel, rows, "inner_steps", look, LIMITS, place / len(ESTIMATORS))
+            drawn.append(rows.assign(panel="a"))
+    panel.set(ylabel="θ: log L2 coefficient", ylim=LIMITS)
+    panel.set_title("(a) Coefficient, six starts")
+    return pd.concat(drawn)
+
+
+def _draw_losses(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
+    """Draw the validation loss above the least one from two starts; return the rows drawn."""
+    runs = [(family, start) for family in ESTIMATORS for start in SHOWN]
+    drawn = []
+    for place, (family, start) in enumerate(runs):
+        run = f"{family}_from_{start}"
+        rows = style.select(table, run, "meta_loss").copy()
+        rows[MEDIAN] -= style.select(table, run, "optimal_meta_loss")["mean"].iloc[0]
+        look = style.estimator(family) | {"linestyle": SHOWN[start]}
+        style.band(panel, rows, "inner_steps", look, EXCESS_LIMITS, place / len(runs))
+        drawn.append(rows.assign(panel="b"))
+    panel.set(ylabel="Validation loss above the least", yscale="log", ylim=EXCESS_LIMITS)
+    panel.set_title("(b) Validation loss (start -5: full, 5: dashed)")
+    return pd.concat(drawn)

@@ -1,0 +1,63 @@
+"""Figure 15: toy two-dimensional regression, a chaotic meta-loss.
+
+Left: the meta-loss over the two ends of the learning-rate schedule, with the paths of θ. Right: the
+meta-loss against updates of θ, each after K = 10 inner steps of every particle.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import _landscape
+from workflow.lib import style
+
+LANDSCAPE = _landscape.Landscape(
+    experiment="toy_regression",
+    x="log_lr_end",
+    y="log_lr_start",
+    x_label="θ₁: log learning rate, end",
+    y_label="θ₀: log learning rate, start",
+    ceiling=1e4,  # predecessor's code
+    smoothing=0.0,  # the ripples are the point
+    saturation=95.0,
+)
+RUNS = {"tbptt": {}, "rtrl": {}, "uoro": {}, "truncated_es": {}, "pes": {}, "es_single": {}}
+LIMITS = (500.0, 2550.0)
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and what it shows: grid cells, paths and the rows of the curves.
+
+    Raises:
+        ValueError: the table lacks one of the runs, or the landscape is not a full grid.
+    """
+    table, seeds = tables[LANDSCAPE.experiment], tables[f"{LANDSCAPE.experiment}_seeds"]
+    looks = _landscape.looks(table, RUNS)
+    grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
+    curves = pd.concat([style.select(table, run, "meta_loss") for run in looks])
+    curves = curves[curves["outer_step"] > 0]
+    figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.1)
+    LANDSCAPE.draw(figure, left, grid)
+    LANDSCAPE.draw_paths(left, paths, looks)
+    left.set_title("(a) Landscape and paths of θ")
+    _draw_curves(right, curves, looks, best=float(grid.to_numpy().min()))
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    style.footer(figure, curves, "star: start, markers on the left: ends")
+    return figure, _landscape.drawn(grid, paths, curves)
+
+
+def _draw_curves(panel: Axes, curves: pd.DataFrame, looks: _landscape.Looks, best: float) -> None:
+    """Draw the meta-loss of each run against updates, and the best of the grid as a line."""
+    for place, (run, look) in enumerate(looks.items()):
+        rows = curves[curves["run"] == run]
+        style.band(panel, rows, "outer_step", look, LIMITS, place / len(looks))
+    panel.axhline(best, color="0.3", linewidth=0.8, linestyle=":", label="Best cell of (a)")
+    panel.set(
+        xlabel="Outer step (10 inner steps of every particle)",
+        ylabel="Meta-loss",
+        xscale="log",
+        ylim=LIMITS,
+    )
+    panel.set_title("(b) Meta-loss against updates")

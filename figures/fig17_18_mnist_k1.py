@@ -1,0 +1,46 @@
+"""Figures 17 and 18: the MNIST schedule with an update after every inner step, K = 1.
+
+(a) At an outer learning rate of 1e-2, PES leaves the good region and ES-Single converges (Fig. 17).
+(b) At 1e-3 PES is stable and slow; truncated ES is biased (Fig. 18). (c) The meta-objective of
+fresh inner problems against the compute spent. The landscape is that of Figure 7.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures import _landscape
+from workflow.lib import style
+
+EXPERIMENT = "mnist_lr_schedule_k1"
+RUNS = {
+    "truncated_es": {},
+    "pes": {"label": "PES, outer rate 1e-2"},
+    "pes_slow": {"label": "PES, outer rate 1e-3", "linestyle": "--", "color": "#66B5E0"},
+    "es_single": {},
+}
+PANELS = {"a": ("pes", "es_single"), "b": ("truncated_es", "pes_slow", "es_single")}
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and what it shows: grid cells, paths and the rows of the curves.
+
+    Raises:
+        ValueError: the tables lack one of the runs, or the landscape is not a full grid.
+    """
+    landscape, table = _landscape.SCHEDULE, tables[EXPERIMENT]
+    looks = _landscape.looks(table, RUNS)
+    grid, paths = landscape.grid(tables), landscape.paths(tables[f"{EXPERIMENT}_seeds"], looks)
+    curves = pd.concat([style.select(table, run, "meta_loss") for run in looks])
+    figure, (first, second, third) = style.subplots(3, style.PAGE_WIDTH, 2.9)
+    for panel, (name, runs) in zip((first, second), PANELS.items(), strict=True):
+        landscape.draw(figure, panel, grid, bar=False)
+        landscape.draw_paths(panel, paths, {run: looks[run] for run in runs})
+        panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
+    best = float(grid.to_numpy().min())
+    _landscape.draw_curves(third, curves, looks, best, (0.0, landscape.ceiling))
+    third.set_title("(c) Meta-objective")
+    figure.legend(*third.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    style.footer(figure, curves, "K = 1; star: start, markers in (a), (b): ends")
+    return figure, _landscape.drawn(grid, paths, curves)

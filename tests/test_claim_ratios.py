@@ -1,0 +1,53 @@
+"""The statistics of paths and averages that claims use, on made-up seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.test_claims import seeds_of
+from workflow.lib import claims
+
+PAIR = {"run": "a", "reference": "b", "metric": "loss"}
+
+
+def both(first, second, **options):
+    return pd.concat([seeds_of("a", first, **options), seeds_of("b", second, **options)])
+
+
+def test_average_ratio_leaves_out_the_start_and_caps_what_diverges():
+    rows = both({0: [9.0, 1.0, 3.0], 1: [9.0, 2.0, 6.0]}, {0: [9.0, 4.0, 4.0], 1: [9.0, 8.0, 8.0]})
+    estimate = claims.average_ratio(rows, 0.05, **PAIR, ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(0.5)
+    assert estimate.n == 2
+    rows = both({0: [0.0, 1.0, 1.0]}, {0: [0.0, math.nan, 3.0]})
+    estimate = claims.average_ratio(rows, 0.05, **PAIR, ceiling=7.0)
+    assert estimate.interval.value == pytest.approx(1 / 5)
+
+
+def test_end_over_best_is_one_for_a_path_that_ends_at_its_lowest():
+    rows = seeds_of("a", {0: [8.0, 4.0, 2.0], 1: [8.0, 2.0, 8.0]})
+    estimate = claims.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(math.sqrt(1 * 4))
+    rows = seeds_of("a", {0: [8.0, 2.0, math.nan]}, status="diverged")
+    estimate = claims.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(50.0)
+
+
+def test_path_length_ratio_sums_changes_whatever_the_order_of_the_rows():
+    rows = both({0: [0.0, 1.0, 2.0]}, {0: [0.0, 3.0, -1.0, 0.0]}).sample(frac=1, random_state=1)
+    estimate = claims.path_length_ratio(rows, 0.05, **PAIR, ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(2 / 8)
+
+
+def test_end_value_difference_is_paired():
+    rows = both({0: [5.0], 1: [9.0], 2: [1.0]}, {1: [6.0], 0: [4.0], 7: [0.0]})
+    estimate = claims.end_value_difference(rows, 0.05, **PAIR)
+    assert (estimate.interval.value, estimate.n) == (2.0, 2)
+    assert np.isfinite(estimate.interval.low)
+
+
+def test_runs_without_a_common_seed_are_named():
+    with pytest.raises(ValueError, match="share no seed"):
+        claims.end_value_ratio(both({0: [1.0]}, {1: [1.0]}), 0.05, **PAIR, ceiling=1.0)

@@ -1,0 +1,21 @@
+"""The closed forms of the variance study, against a direct evaluation of the same formula."""
+
+import numpy as np
+import pytest
+
+import tasks
+from tests import test_variance
+from workflow.lib import gradient_theory
+
+HORIZON = test_variance.HORIZON
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("window", [1, 2, 5, HORIZON])
+def test_recursions_give_the_sums_of_the_formula(window):
+    task = tasks.quadratic(horizon=HORIZON)
+    theta = task.init_theta(None)
+    exact = test_variance.window_gradients(HORIZON)[0, 0]
+    pair = test_variance.pes_variance(window) * test_variance.NUM_PARTICLES / 2
+    found = gradient_theory.relative_variance(task, window, theta)
+    np.testing.assert_allclose(found, pair / (exact @ exact), rtol=1e-10)

@@ -1,0 +1,128 @@
+"""What holds for every file: size, docstrings, style, no trace of a machine, locked versions."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("estimators", "figures", "tasks", "tests", "workflow")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_SNAKEFILE_LINES = 300, 80, 60
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+MACHINE = re.compile(r"(?<![\w.~-])/(?:home|root|Users|work|mnt|scratch)/\w")
+# In pieces, so that this file is not a finding itself.
+HOSTS = ("py" + "pi.org", "python" + "hosted", "con" + "da.org")
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", [*MODULES, *RULES], ids=name)
+def test_a_file_is_short(path):
+    limit = MAX_SNAKEFILE_LINES if path.name == "Snakefile" else MAX_FILE_LINES
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= limit
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_says_what_it_is_and_its_functions_are_short(path):
+    assert ast.get_docstring(tree(path)), "a module without a docstring"
+    functions = [node for node in ast.walk(tree(path)) if isinstance(node, FUNCTIONS)]
+    long = [f.name for f in functions if f.end_lineno - f.lineno >= MAX_FUNCTION_LINES]
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent != ROOT / "tests"], ids=name
+)
+def test_public_names_have_docstrings_and_annotated_arguments(path):
+    bare, loose = [], []
+    for node in tree(path).body:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and not node.name.startswith("_"):
+            bare += [] if ast.get_docstring(node) else [node.name]
+        if isinstance(node, FUNCTIONS):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            loose += [f"{node.name}({a.arg})" for a in arguments if a.annotation is None]
+    assert (bare, loose) == ([], [])
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listing.returncode:
+        pytest.skip("not a git checkout: there is no list of the artifact's files")
+    found = []
+    for file in filter(None, listing.stdout.decode().split("\0")):
+        content = (ROOT / file).read_bytes() if (ROOT / file).is_file() else b""
+        text = content.decode("utf-8", errors="replace") if b"\0" not in content else ""
+        hits = [host for host in HOSTS if host in text]
+        found += [(file, hit) for hit in [*MACHINE.findall(text), *hits]]
+    assert found == []
+
+
+def locked():
+    """Return the requirements of the lock that apply to this machine."""
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = [line.rstrip(" \\") for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    requirements = [Requirement(line) for line in pinned]
+    return [r for r in requirements if r.marker is None or r.marker.evaluate()]
+
+
+def test_what_is_installed_is_what_is_locked():
+    wrong = []
+    for requirement in locked():
+        try:
+            installed = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = "nothing"
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement}, but {installed} is installed")
+    assert not wrong, "; ".join(wrong) + ". `make` sets .venv up anew"
+
+
+def test_everything_asked_for_is_locked_with_hashes():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    asked = {
+        canonicalize_name(Requirement(t).name) for s in lines if (t := s.split("#")[0].strip())
+    }
+    names = {canonicalize_name(requirement.name) for requirement in locked()}
+    assert asked <= names
+    blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
+    assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_conda_installs_the_same_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["dependencies"][-1] == {"pip": ["-r requirements.lock"]}
+    assert {entry.split()[0] for entry in environment["dependencies"][:-1]} == {"python", "pip"}
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff_has_nothing_to_say(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

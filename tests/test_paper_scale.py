@@ -1,0 +1,61 @@
+"""Every kind of run at the paper's constants builds and compiles; nothing is run.
+
+Runs that differ in the seeds or in where they start share a program, which is compiled once.
+"""
+
+import functools
+
+import jax
+import optax
+import pytest
+
+from workflow.lib import build, meta_training, random_search, spec
+from workflow.scripts.preflight import _stand_in
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+EXPERIMENTS = (
+    "fashion_mnist_many_hyperparameters",
+    "fashion_mnist_telescoping",
+    "l2_regression",
+    "mnist_lr_schedule",
+    "mnist_lr_schedule_k1",
+    "toy_regression",
+)
+
+
+def programs():
+    """Return one specification for each (experiment, estimator with its arguments, protocol)."""
+    found = {}
+    for job in spec.jobs("paper", EXPERIMENTS):
+        key = (job.spec["experiment"], str(job.spec["estimator"]), job.spec["protocol"]["name"])
+        found.setdefault(key, job.spec)
+    return [pytest.param(job, id=f"{job['experiment']}/{job['run']}") for job in found.values()]
+
+
+def one_step(job, task, estimator):
+    """Return the function of a key that makes up one step of the run's protocol."""
+    args = job["protocol"]["args"]
+    if job["protocol"]["name"] == "landscape":
+        return lambda key: task.evaluate(key, task.init_theta(key))
+    if job["protocol"]["name"] == "random_search":
+        search = functools.partial(random_search.search, task, args["box"], 1)
+        start = random_search.Incumbent
+        return lambda key: search(start(task.init_theta(key), jax.numpy.inf), key, 0)
+    optimizer = optax.adam(args["learning_rate"], b1=args.get("b1", 0.9))
+
+    def train(key):
+        carry = meta_training.start(task, estimator, optimizer, key)
+        return meta_training.train(estimator, optimizer, 1, carry, key, 0)
+
+    return train
+
+
+@pytest.mark.parametrize("job", programs())
+def test_one_outer_step_compiles(job):
+    task = build.task(job, _stand_in(job["data"]) if job["data"] else None)
+    estimator = build.estimator(job, task)
+    build.protocol(job).check(task, estimator, **job["protocol"]["args"])
+    step = one_step(job, task, estimator)
+    compiled = jax.jit(step).lower(jax.random.key(0)).compile()
+    gigabytes = compiled.memory_analysis().temp_size_in_bytes / 1e9
+    assert gigabytes < 40, "more than a large GPU can hold"

@@ -1,0 +1,116 @@
+"""Original files from their publishers' servers, and FashionMNIST from Debian's package of it.
+
+What arrives here is checked by `originals.collect`, whatever place it comes from.
+"""
+
+import gzip
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+YACHT = "https://archive.ics.uci.edu/ml/machine-learning-databases/00243"
+PTB = "http://www.fit.vutbr.cz/~imikolov/rnnlm"
+DEBIAN_PACKAGE = "dataset-fashion-mnist"
+TIMEOUT_S = 30.0
+REMEDY = "or name a folder that holds the original files: --source-dir DIR"
+IDX_NAMES = tuple(
+    f"{split}-{kind}-ubyte"
+    for split in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def fashion_mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return FashionMNIST's idx files from its publisher, or else from Debian's package.
+
+    Args:
+        cache: folder that keeps the Debian package.
+
+    Returns:
+        Which of the two it was, and the content of the four files.
+
+    Raises:
+        ConnectionError: neither can be had.
+    """
+    try:
+        packed = {name: _fetch(f"{FASHION_MNIST}/{name}.gz") for name in IDX_NAMES}
+        return FASHION_MNIST, {name: gzip.decompress(content) for name, content in packed.items()}
+    except (OSError, EOFError) as error:
+        try:
+            return _from_debian(cache)
+        except OSError as other:
+            raise ConnectionError(
+                f"FashionMNIST cannot be downloaded from {FASHION_MNIST} ({error}), nor as the "
+                f"Debian package {DEBIAN_PACKAGE} ({other}); try again, {REMEDY}"
+            ) from other
+
+
+def yacht(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return the file of UCI Yacht Hydrodynamics from its publisher; `cache` is unused.
+
+    Raises:
+        ConnectionError: it cannot be had.
+    """
+    del cache
+    return _from_publisher(YACHT, "yacht_hydrodynamics.data")
+
+
+def ptb_characters(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return Mikolov's archive of Penn Treebank texts from its publisher; `cache` is unused.
+
+    Raises:
+        ConnectionError: it cannot be had.
+    """
+    del cache
+    return _from_publisher(PTB, "simple-examples.tgz")
+
+
+def _from_publisher(server: str, name: str) -> tuple[str, dict[str, bytes]]:
+    """Return the server and the content of its file; ConnectionError if it cannot be had."""
+    try:
+        return server, {name: _fetch(f"{server}/{name}")}
+    except OSError as error:
+        raise ConnectionError(
+            f"{name} cannot be downloaded from {server} ({error}); try again, {REMEDY}"
+        ) from error
+
+
+def _fetch(url: str) -> bytes:
+    """Return what a URL holds; OSError if it cannot be had in `TIMEOUT_S`."""
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+        return response.read()
+
+
+def _from_debian(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return the files of Debian's package, fetched with apt-get unless `cache` has it.
+
+    Raises:
+        OSError: there is no apt-get or dpkg, the package cannot be had, or it lacks a file.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    if not list(cache.glob(f"{DEBIAN_PACKAGE}_*.deb")):
+        _call("apt-get", "download", DEBIAN_PACKAGE, folder=cache)
+    package = max(cache.glob(f"{DEBIAN_PACKAGE}_*.deb"))
+    with tempfile.TemporaryDirectory() as folder:
+        _call("dpkg", "-x", str(package.resolve()), ".", folder=Path(folder))
+        paths = {path.stem: path for path in Path(folder).rglob("*-ubyte.gz")}
+        missing = set(IDX_NAMES) - set(paths)
+        if missing:
+            raise OSError(f"{package} lacks {', '.join(sorted(missing))}")
+        files = {name: gzip.decompress(paths[name].read_bytes()) for name in IDX_NAMES}
+    return f"Debian package {package.stem}", files
+
+
+def _call(program: str, *arguments: str, folder: Path) -> None:
+    """Run a program in a folder; OSError, with its last line, if it is missing or fails."""
+    if shutil.which(program) is None:
+        raise OSError(f"this machine has no {program}")
+    command = [program, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise OSError(f"{program}: {lines[-1]}")

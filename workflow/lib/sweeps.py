@@ -1,0 +1,31 @@
+"""The runs of a sweep in a table: how many unrolls each has, and how many steps share its noise."""
+
+import numpy as np
+import pandas as pd
+
+ONE_WINDOW = ("es_single", "full_es")  # one perturbation for the whole inner problem
+
+
+def members(table: pd.DataFrame, sweep: str) -> pd.DataFrame:
+    """Return the runs of a sweep, one row each, sorted by unrolls and `resample_every`.
+
+    Args:
+        table: rows of an experiment, per seed or summarised; its estimators work in lockstep.
+        sweep: name of the swept run; its members are called `{sweep}_{number}`.
+
+    Returns:
+        Columns `run`, `unrolls` (T/K), `resample_every`, and `window`, the inner steps that share
+        one perturbation.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    rows = table[table["run"].str.fullmatch(f"{sweep}_[0-9]+")].drop_duplicates("run")
+    if rows.empty:
+        raise ValueError(f"no run of the sweep '{sweep}' in '{table['experiment'].iloc[0]}'")
+    horizon = (rows["inner_steps"] / rows["num_particles"]).round()
+    every = rows["resample_every"].fillna(1)
+    shared = np.where(rows["estimator"].isin(ONE_WINDOW), horizon, rows["truncation"] * every)
+    columns = {"run": rows["run"], "unrolls": horizon / rows["truncation"]}
+    columns |= {"resample_every": every, "window": shared.astype(int)}
+    return pd.DataFrame(columns).sort_values(["unrolls", "resample_every"], ignore_index=True)
