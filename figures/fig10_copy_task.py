@@ -71,6 +71,6 @@ def _draw_run(panel: Axes, curves: pd.DataFrame, run: str) -> None:
         look["linestyle"] = DASHES[kind]
     thin = {"color": look["color"], "linestyle": look["linestyle"], "lw": 0.4, "alpha": 0.6}
     for _, curve in curves.groupby("seed"):
-        panel.plot(curve[X], curve[Y], **thin)
+        panel.plot(curve[X], curve[Y], drawstyle="steps-post", **thin)
     middle = curves.groupby("outer_step")[[X, Y]].median()
-    panel.plot(middle[X], middle[Y], lw=1.6, markevery=0.2, **look)
+    panel.plot(middle[X], middle[Y], drawstyle="steps-post", lw=1.6, markevery=0.2, **look)
