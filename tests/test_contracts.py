@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEY = jax.random.key(4)
 # What a factory may need or be made small with; each takes those that it knows.
 REQUIRED = {"num_particles": 4, "sigma": 0.1, "truncation": 2, "resample_every": 2}
-SMALL = {"horizon": 4, "batch_size": 4, "evaluation_length": 4}
+SMALL = {"horizon": 4, "batch_size": 4, "evaluation_length": 4, "scenario": "real"}
 
 
 def files(package):

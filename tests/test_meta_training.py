@@ -73,15 +73,12 @@ def test_the_path_of_theta_does_not_depend_on_the_chunks(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["truncated_es", "pes"])
-def test_noise_sampled_in_blocks_is_that_of_single_steps(tmp_path, monkeypatch, name):
-    blocks = train(tmp_path, QUADRATIC, es(name, QUADRATIC)).rows
-    size = meta_training._block_size
-    arguments = (es(name, QUADRATIC), jnp.zeros(3), jax.random.key(0), 4)
-    assert size(*arguments) == 4
-    monkeypatch.setattr(meta_training, "SAMPLE_BYTES", 1)
-    assert size(*arguments) == 1
-    single = train(tmp_path, QUADRATIC, es(name, QUADRATIC)).rows
-    pd.testing.assert_frame_equal(blocks, single, rtol=1e-6)
+def test_noise_sampled_in_blocks_is_that_of_single_steps(tmp_path, monkeypatch, float64, name):
+    task = tasks.quadratic(num_parameters=3, num_units=2, horizon=4)
+    blocks = train(tmp_path, task, es(name, task)).rows
+    monkeypatch.setattr(compute, "SAMPLE_BYTES", 1)
+    single = train(tmp_path, task, es(name, task)).rows
+    pd.testing.assert_frame_equal(blocks, single, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])

@@ -174,8 +174,9 @@ def test_rows_are_tidy_and_hold_no_time(place, sidecar):
         *labels,
         *("seed", "outer_step", "cell", "inner_steps", "metric", "value"),
     ]
-    assert set(frame["metric"]) == {"relative_bias", "squared_error"}
-    assert len(frame) == 2 * 50
+    metrics = {"relative_bias", "squared_error", "squared_bias", "variance"}
+    assert set(frame["metric"]) == metrics
+    assert len(frame) == len(metrics) * 50
     assert len(frame[[*labels, "seed", "metric"]].drop_duplicates()) == len(frame)
 
 

@@ -124,8 +124,10 @@ def small_images():
 
 
 def small_data():
-    """Return arrays for every kind of task: small images of two splits, and a table of 20 rows."""
+    """Return arrays for every kind of task: small images of two splits, a table, and a text."""
     rng = np.random.default_rng(1)
     images = small_images()
     table = {"inputs": rng.normal(size=(20, 3)), "targets": rng.normal(size=20)}
-    return images | {name.replace("train", "validation"): x for name, x in images.items()} | table
+    text = {"train_tokens": np.arange(9, dtype=np.int32) % 3, "vocabulary": np.array(list("abc"))}
+    validation = {name.replace("train", "validation"): x for name, x in images.items()}
+    return images | validation | table | text
