@@ -20,9 +20,16 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, due, first_clock, restart, where_due
+from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
 from estimators._particles import Layout, Paths, persistent_paths
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators.base import (
+    Estimator,
+    Info,
+    all_finite,
+    check_horizon,
+    check_truncation,
+    make_estimator,
+)
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 Fresh = Callable[[], Array]
@@ -38,11 +45,14 @@ class Rule(NamedTuple):
         unroll: `(fresh, memory, j) -> (memory, perturbation, weight)` of the j-th unroll of an
             inner problem, from 0.
         redraws: whether every unroll uses `fresh`; its noise is then sampled many steps ahead.
+        stores: whether perturbations are kept; otherwise `fresh()` is their keys, [N/2], and the
+            numbers are drawn again, one chunk of particles at a time, wherever they are used.
     """
 
     begin: Callable[[Fresh], Memory]
     unroll: Callable[[Fresh, Memory, Array], tuple[Memory, Array, Array]]
     redraws: bool
+    stores: bool = True
 
 
 class ESOptions(TypedDict, total=False):
@@ -104,15 +114,21 @@ def antithetic_es(
         ValueError: with the numbers in it, if a hyperparameter is out of its range.
     """
     _check(task, num_particles, sigma, truncation, breakstep, chunk_size)
-    layout = Layout(num_particles // 2, chunk_size)
+    if not rule.stores and chunk_size is None:
+        raise ValueError(
+            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
+            "chunk of particles at a time"
+        )
+    layout = Layout(num_particles // 2, chunk_size, sigma)
     clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
 
     def draw(key: Key, theta: Theta) -> Array:
-        shape = (layout.num_pairs, sum(leaf.size for leaf in jax.tree.leaves(theta)))
-        dtype = jnp.result_type(*jax.tree.leaves(theta))
-        normal = jax.random.normal(stream(key, "epsilon"), shape, dtype)
-        return jnp.asarray(sigma, dtype) * (normal if layout.chunked else normal.T)
+        flat, key = ravel_pytree(theta)[0], stream(key, "epsilon")
+        if not rule.stores:
+            return layout.pair_keys(key, flat)
+        normal = layout.normal(key, flat)
+        return jnp.asarray(sigma, flat.dtype) * (normal if layout.chunked else normal.T)
 
     def sample(key: Key, theta: Theta) -> Sample:
         return Sample(key, draw(key, theta) if rule.redraws else None)
@@ -121,7 +137,8 @@ def antithetic_es(
         flat, unravel = ravel_pytree(theta)
         clock = first_clock(key, clock_shape)
         epsilon = draw(key, theta)
-        states = path.begin(unravel, flat, jnp.zeros_like(epsilon), clock)
+        none = jnp.zeros((layout.num_pairs, 1) if layout.chunked else (1, layout.num_pairs))
+        states = path.begin(unravel, flat, none.astype(flat.dtype), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
@@ -142,16 +159,17 @@ def antithetic_es(
             )
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
         difference = losses[0] - losses[1]
-        total = difference @ weight if layout.chunked else weight @ difference
+        total = layout.weighted_sum(difference, weight, flat)
         gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
+        clock, steps, ended = advanced(clock, task.horizon, truncation)
         info = Info(
             loss=losses.mean(),
             inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
-            truncation=jnp.int32(truncation),
+            truncation=steps,
+            ended=ended,
         )
-        clock = clock._replace(t=clock.t + truncation)
         return unravel(gradient), ESState(clock, memory, states), info
 
     return make_estimator(init, update, sample)
@@ -171,11 +189,11 @@ def _check(
             f"num_particles={num_particles} must be even and at least 2: "
             f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
         )
-    if not 0 < sigma < math.inf:
+    if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < math.inf:
         raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
     check_truncation(task, truncation)
-    if breakstep and task.horizon is None:
-        raise ValueError("breakstep=True needs a task with a horizon: this one never ends")
+    if breakstep:
+        check_horizon(task, "breakstep=True")
     if chunk_size is not None and not 1 <= chunk_size <= num_particles:
         raise ValueError(
             f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"

@@ -34,7 +34,10 @@ def first_clock(key: Key, shape: tuple[int, ...] = ()) -> Clock:
     return Clock(zero, zero, _problem_keys(key, shape))
 
 
-def due(clock: Clock, horizon: int | None, truncation: int) -> Array:
+Horizon = int | Callable[[Key], Array] | None
+
+
+def due(clock: Clock, horizon: Horizon, truncation: int) -> Array:
     """Return where a new inner problem must begin: at first, and when t has reached its end.
 
     In breakstep the first problem of pair i of n ends early, after the fraction (i + 1)/n of the
@@ -42,7 +45,7 @@ def due(clock: Clock, horizon: int | None, truncation: int) -> Array:
 
     Args:
         clock: where the inner problems stand.
-        horizon: T, or `None` for problems without end.
+        horizon: `Task.horizon`.
         truncation: K.
 
     Returns:
@@ -50,13 +53,40 @@ def due(clock: Clock, horizon: int | None, truncation: int) -> Array:
     """
     if horizon is None:
         return jnp.zeros(clock.t.shape, bool)
-    end = jnp.full(clock.t.shape, horizon, jnp.int32)
+    end = _end(clock, horizon)
     if clock.t.ndim:
         num_pairs = clock.t.size
         unrolls = (jnp.arange(num_pairs, dtype=jnp.int32) + 1) * (horizon // truncation)
         staggered = -(-unrolls // num_pairs) * truncation
         end = jnp.where(clock.problem == 1, staggered, end)
     return (clock.problem == 0) | (clock.t >= end)
+
+
+def _end(clock: Clock, horizon: int | Callable[[Key], Array]) -> Array:
+    """Return T of the current inner problem, int32, the shape of the clock."""
+    if callable(horizon):
+        return horizon(stream(clock.key, "init_state"))
+    return jnp.full(clock.t.shape, horizon, jnp.int32)
+
+
+def advanced(clock: Clock, horizon: Horizon, truncation: int) -> tuple[Clock, Array, Array]:
+    """Return the clock after an unroll, the inner steps that it took, and whether that was the end.
+
+    Args:
+        clock: where the inner problems stood before the unroll.
+        horizon: `Task.horizon`.
+        truncation: K.
+
+    Returns:
+        The clock; an int32 scalar: K, or less where a problem of its own length ended within the
+        unroll; and a bool scalar: whether all inner problems have come to their end.
+    """
+    steps = jnp.int32(truncation)
+    if callable(horizon):
+        steps = jnp.minimum(steps, _end(clock, horizon) - clock.t)
+    clock = clock._replace(t=clock.t + steps)
+    ended = False if horizon is None else (clock.t >= _end(clock, horizon)).all()
+    return clock, steps, jnp.asarray(ended)
 
 
 def restart(clock: Clock, due: Array, key: Key) -> Clock:

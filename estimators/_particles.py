@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock
-from tasks.base import Array, State, Task, stream, unroll
+from tasks.base import Array, Key, State, Task, stream, unroll
+
+OWN_KEYS = 1024  # outer parameters from which on hashing one more key per pair costs nothing
 
 
 class Layout(NamedTuple):
@@ -22,10 +24,12 @@ class Layout(NamedTuple):
     Attributes:
         num_pairs: n = N/2.
         chunk_size: particles that run at a time, or `None` for all at once.
+        sigma: σ.
     """
 
     num_pairs: int
     chunk_size: int | None
+    sigma: float
 
     @property
     def chunked(self) -> bool:
@@ -36,6 +40,53 @@ class Layout(NamedTuple):
     def pair_axis(self) -> int:
         """Axis of the pairs in ε and in everything else that has one entry per pair."""
         return 0 if self.chunked else -1
+
+    def normal(self, key: Key, theta: Array) -> Array:
+        """Draw standard normals [n, P]; of a large θ, each pair's from a key of its own."""
+        if theta.size < OWN_KEYS:
+            return jax.random.normal(key, (self.num_pairs, theta.size), theta.dtype)
+        keys = self.pair_keys(key, theta)
+        return jax.vmap(lambda key: jax.random.normal(key, theta.shape, theta.dtype))(keys)
+
+    def pair_keys(self, key: Key, theta: Array) -> Key:
+        """Return the key of every pair's perturbation, [n].
+
+        Raises:
+            ValueError: θ is so small that pairs have no keys of their own.
+        """
+        if theta.size < OWN_KEYS:
+            raise ValueError(
+                f"store_perturbations=False is for {OWN_KEYS} outer parameters or more; "
+                f"to store those of {theta.size} costs next to nothing"
+            )
+        return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.num_pairs))
+
+    def perturbed(self, theta: Array, sign: Array, epsilon: Array) -> Array:
+        """Return θ + sign ε of one particle, [P]; ε as in `numbers`."""
+        return theta + sign.astype(theta.dtype) * self.numbers(epsilon, theta)
+
+    def numbers(self, epsilon: Array, theta: Array) -> Array:
+        """Return the perturbation ε of one pair, [P], which may be given as its key."""
+        if not jnp.issubdtype(epsilon.dtype, jax.dtypes.prng_key):
+            return epsilon
+        sigma = jnp.asarray(self.sigma, theta.dtype)
+        return sigma * jax.random.normal(epsilon, theta.shape, theta.dtype)
+
+    def weighted_sum(self, difference: Array, weight: Array, theta: Array) -> Array:
+        """Return Σ_pairs w (L(θ + ε) - L(θ - ε)), [P].
+
+        Args:
+            difference: of losses, [n].
+            weight: w, in this layout, or the keys of the perturbations, [n].
+            theta: θ, flat.
+        """
+        if weight.ndim == 2:
+            return difference @ weight if self.chunked else weight @ difference
+
+        def add(total: Array, pair: tuple[Array, Key]) -> tuple[Array, None]:
+            return total + pair[0] * self.numbers(pair[1], theta), None
+
+        return jax.lax.scan(add, jnp.zeros_like(theta), (difference, weight))[0]
 
     def over_pairs(self, fn: Callable, context_mapped: bool) -> Callable:
         """Lift `fn(context, *xs)` over pairs; `context` has a pair axis where `context_mapped`."""
@@ -65,12 +116,12 @@ class Layout(NamedTuple):
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
-                return fn(own, theta + sign * epsilon[pair], state)
+                return fn(own, self.perturbed(theta, sign, epsilon[pair]), state)
 
             # One map, not one per sign: every level of mapping copies the states in and out.
             n = self.num_pairs
             pairs = jnp.tile(jnp.arange(n), 2)
-            signs = jnp.repeat(jnp.array([1.0, -1.0], epsilon.dtype), n)
+            signs = jnp.repeat(jnp.array([1.0, -1.0]), n)
             flat = jax.tree.map(lambda leaf: leaf.reshape(2 * n, *leaf.shape[2:]), state)
             batch = None if self.chunk_size == 1 else self.chunk_size
             out = jax.lax.map(one, (pairs, signs, flat), batch_size=batch)

@@ -25,7 +25,9 @@ class Info(NamedTuple):
         inner_steps: int32 scalar, inner steps run in this step, summed over particles.
         num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
         finite: bool scalar, whether every entry of the gradient is finite.
-        truncation: int32 scalar, K: inner steps by which every inner problem moved on.
+        truncation: int32 scalar, inner steps by which every inner problem moved on: K, or what was
+            left of a problem of its own length.
+        ended: bool scalar, whether every inner problem has now come to its end.
     """
 
     loss: Array
@@ -33,6 +35,7 @@ class Info(NamedTuple):
     num_resets: Array
     finite: Array
     truncation: Array
+    ended: Array
 
 
 class Estimator(NamedTuple):
@@ -44,12 +47,15 @@ class Estimator(NamedTuple):
         sample: `(key, θ) -> sample`, the randomness of one step; uses only the shapes of θ.
         update: `(sample, θ, state) -> (gradient, state, Info)`, so that
             `step(key, θ, state) == update(sample(key, θ), θ, state)`.
+        rebuild: `(task, **changes) -> Estimator`: the same estimator with another task or other
+            hyperparameters, which may be traced; `None` unless a runner has set it.
     """
 
     init: Callable[[Key, Theta], State]
     step: Callable[[Key, Theta, State], tuple[Theta, State, Info]]
     sample: Callable[[Key, Theta], Sample]
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]]
+    rebuild: Callable[..., "Estimator"] | None = None
 
 
 def make_estimator(
@@ -72,13 +78,20 @@ def all_finite(tree: Any) -> Array:
 
 
 def check_truncation(task: Task, truncation: int) -> None:
-    """Raise ValueError unless K is a positive divisor of the task's horizon T."""
+    """Raise ValueError unless K is positive and divides the horizon T, where there is one."""
     if truncation < 1:
         raise ValueError(f"truncation={truncation} must be at least 1")
-    if task.horizon is not None and task.horizon % truncation:
+    if isinstance(task.horizon, int) and task.horizon % truncation:
         divisors = [k for k in range(1, task.horizon + 1) if task.horizon % k == 0]
         nearest = min(divisors, key=lambda k: abs(k - truncation))
         raise ValueError(
             f"horizon={task.horizon} is not a multiple of truncation={truncation}; "
             f"the nearest truncation that divides it is {nearest}"
         )
+
+
+def check_horizon(task: Task, who: str) -> None:
+    """Raise ValueError unless all inner problems of the task have one length T."""
+    if not isinstance(task.horizon, int):
+        this = "this one never ends" if task.horizon is None else "here each has its own"
+        raise ValueError(f"{who} needs a task with a horizon that its problems share: {this}")

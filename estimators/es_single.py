@@ -12,11 +12,24 @@ from estimators.base import Estimator
 from tasks.base import Task
 
 
-def es_single(task: Task, **options: Unpack[ESOptions]) -> Estimator:
-    """Build the estimator; hyperparameters and errors are those of `antithetic_es`."""
+def es_single(
+    task: Task, *, store_perturbations: bool = True, **options: Unpack[ESOptions]
+) -> Estimator:
+    """Build the estimator.
+
+    Args:
+        task: the inner problem.
+        store_perturbations: keep ε, P N/2 numbers; otherwise only the keys to draw it again, three
+            times per unroll: for memory, against time. The estimates are the same but for rounding.
+        **options: those of `antithetic_es`.
+
+    Raises:
+        ValueError: as `antithetic_es`.
+    """
     rule = Rule(
         begin=lambda fresh: fresh(),  # ε is drawn once, when the inner problem begins,
         unroll=lambda fresh, epsilon, j: (epsilon, epsilon, epsilon),  # kept, and is the weight
         redraws=False,
+        stores=store_perturbations,
     )
     return antithetic_es(task, rule, **options)

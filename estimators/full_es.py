@@ -4,7 +4,7 @@ ES-Single with K = T: the reference that truncations are measured against. Cost 
 steps.
 """
 
-from estimators.base import Estimator
+from estimators.base import Estimator, check_horizon
 from estimators.es_single import es_single
 from tasks.base import Task
 
@@ -29,8 +29,7 @@ def full_es(
     Raises:
         ValueError: if the task has no horizon, or as `antithetic_es`.
     """
-    if task.horizon is None:
-        raise ValueError("full_es needs a task with a horizon: this one never ends")
+    check_horizon(task, "full_es")
     return es_single(
         task,
         num_particles=num_particles,

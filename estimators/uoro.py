@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, due, first_clock, restart, where_due
+from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
 from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
@@ -92,14 +92,15 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
             inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
         )
         gradient = gradients.sum(axis=0)
+        clock, steps, ended = advanced(clock, task.horizon, truncation)
         info = Info(
             loss=losses.sum(),
             inner_steps=jnp.int32(truncation),
             num_resets=begins.astype(jnp.int32),
             finite=all_finite(gradient),
-            truncation=jnp.int32(truncation),
+            truncation=steps,
+            ended=ended,
         )
-        clock = clock._replace(t=clock.t + truncation)
         return unravel(gradient), UOROState(clock, *end), info
 
     return make_estimator(init, update)

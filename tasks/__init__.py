@@ -2,6 +2,7 @@
 
 from tasks.base import Task
 from tasks.char_lstm import char_lstm
+from tasks.copy_task import copy_task
 from tasks.influence_balancing import influence_balancing
 from tasks.l2_regression import l2_regression
 from tasks.lr_schedule import lr_schedule
@@ -13,6 +14,7 @@ from tasks.toy_regression import toy_regression
 __all__ = [
     "Task",
     "char_lstm",
+    "copy_task",
     "influence_balancing",
     "l2_regression",
     "lr_schedule",

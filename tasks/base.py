@@ -26,19 +26,44 @@ class Task(NamedTuple):
         init_state: `(key, θ) -> s_0`, a pytree of arrays of constant structure.
         step: `(key, θ, s, t) -> (s', L_t)`: one inner step; `t` counts the steps already taken
             (0 in the first one) and L_t is a scalar.
-        horizon: T, inner steps in an inner problem; `None` = it never ends.
+        horizon: T, inner steps in an inner problem; `None` = it never ends. Where inner problems
+            differ in length, `key -> T` (int32 scalar) of the one that `init_state(key, θ)` begins;
+            its `step` then returns the state unchanged and a loss of 0 from t = T on.
         evaluate: `(key, θ) -> {name: scalar}`: metrics of the unperturbed problem at full length;
             `"meta_loss"` is always among them.
         exact_gradient: `θ -> ∇L(θ)` of the summed losses of a whole inner problem, with θ's tree,
             where an oracle exists.
+        curriculum: how the task changes with progress, where it does.
     """
 
     init_theta: Callable[[Key], Theta]
     init_state: Callable[[Key, Theta], State]
     step: Callable[[Key, Theta, State, Array], tuple[State, Array]]
-    horizon: int | None
+    horizon: int | Callable[[Key], Array] | None
     evaluate: Callable[[Key, Theta], dict[str, Array]]
     exact_gradient: Callable[[Theta], Theta] | None = None
+    curriculum: "Curriculum | None" = None
+
+
+class Curriculum(NamedTuple):
+    """A task that changes with progress, between inner problems: never during one.
+
+    Attributes:
+        init: `() -> progress`, a pytree of arrays of constant structure.
+        update: `(progress, loss, steps, ended) -> progress` after an unroll: its summed loss, the
+            inner steps by which the inner problem moved on, and whether it has ended (bool scalar).
+        task: `progress -> Task`: the task as it is now.
+        metrics: `progress -> {name: scalar}`.
+        finished: `progress -> bool scalar`, whether it has gone beyond its last stage.
+        final_status: the status of such a run.
+    """
+
+    init: Callable[[], Any]
+    update: Callable[[Any, Array, Array, Array], Any]
+    task: Callable[[Any], Task]
+    metrics: Callable[[Any], dict[str, Array]]
+    finished: Callable[[Any], Array]
+    final_status: str
 
 
 def stream(key: Key, name: str) -> Key:

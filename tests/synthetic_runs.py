@@ -169,3 +169,17 @@ def char_lstm_bias(folder: Path) -> list[Path]:
 def lr_schedule_bias(folder: Path) -> list[Path]:
     """Write the bias of five estimators on a learning-rate schedule."""
     return quadratic_bias(folder, 20, "lr_schedule_bias")
+
+
+def copy_task(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figures 10 and 16: truncated ones stop growing, ES-Single does not."""
+    paths, time = [], np.arange(21)
+    limits = {"truncated_es": 3, "tbptt": 4, "pes": 6, "es_gen": 8, "es_single": 20}
+    for family, limit in limits.items():
+        for length in ("_short", "_long") if limit < 6 else ("",):
+            jitter = np.linspace(0.9, 1.1, seeds)[:, None]
+            copied = np.floor(np.minimum(limit, jitter * time))
+            values = {"tokens": jitter**2 * 320 * time, "longest_copied": copied}
+            run = family + length
+            paths.append(write_run(folder, "copy_task", run, values, estimator=family))
+    return paths

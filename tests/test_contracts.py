@@ -93,7 +93,7 @@ def test_a_gradient_has_the_tree_of_theta_and_infos_are_scalars(name):
     assert shapes(gradient) == shapes(theta)
     assert shapes(after) == shapes(state)
     assert all(leaf.shape == () for leaf in info)
-    assert [leaf.dtype.kind for leaf in info] == ["f", "i", "i", "b", "i"]
+    assert [leaf.dtype.kind for leaf in info] == ["f", "i", "i", "b", "i", "b"]
     assert info.finite
     assert jnp.isfinite(info.loss)
 

@@ -129,7 +129,11 @@ def test_entries_that_are_not_finite_are_zero_and_counted(tmp_path):
     def update(sample, theta, state):
         gradient = jnp.array([jnp.nan, 1.0, jnp.inf])
         one = jnp.ones((), jnp.int32)
-        return gradient, state, Info(jnp.zeros(()), one, one, jnp.array(False), one)
+        return (
+            gradient,
+            state,
+            Info(jnp.zeros(()), one, one, jnp.array(False), one, jnp.array(False)),
+        )
 
     broken = make_estimator(lambda key, theta: jnp.zeros(()), update)
     task = QUADRATIC._replace(

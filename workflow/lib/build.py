@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -36,13 +36,24 @@ def task(spec: Spec, data: Mapping[str, np.ndarray] | None) -> Task:
 
 
 def estimator(spec: Spec, task: Task) -> Estimator | None:
-    """Build the estimator of a run, or None where it has none; raises as `task`."""
+    """Build the estimator of a run, with `rebuild`, or None where it has none; raises as `task`."""
     if spec["estimator"] is None:
         return None
     name, args = spec["estimator"]["name"], spec["estimator"]["args"]
     factory = getattr(importlib.import_module(f"estimators.{name}"), name)
     hyperparameters.check("estimator", name, factory, args)
-    return factory(task, **args)
+    return _rebuildable(factory, task, args)
+
+
+def _rebuildable(
+    factory: Callable[..., Estimator], task: Task, args: Mapping[str, Any]
+) -> Estimator:
+    """Return an estimator whose `rebuild` keeps what it is not told to change."""
+
+    def rebuild(task: Task, **changes: Any) -> Estimator:
+        return _rebuildable(factory, task, {**args, **changes})
+
+    return factory(task, **args)._replace(rebuild=rebuild)
 
 
 def protocol(spec: Spec) -> ModuleType:

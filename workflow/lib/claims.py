@@ -122,6 +122,13 @@ def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) ->
     return Estimate(stats.Interval(*np.exp(interval)), len(both))
 
 
+def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
+    rows = rows_of(seeds, run, metric)
+    late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
+    return mean_change(late, alpha, run=run, metric=metric)
+
+
 def improvement_probability(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
@@ -155,6 +162,7 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         end_over_best,
         path_length_ratio,
         end_value_difference,
+        late_change,
         improvement_probability,
         divergence_difference,
         mean_ratio,

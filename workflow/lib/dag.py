@@ -3,12 +3,13 @@
 Nothing here imports jax: Snakemake reads its rules in a moment.
 """
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib import catalogue, spec
+from workflow.lib import catalogue, spec, tuned
 from workflow.lib.provenance import import_closure
 
 PUBLISHED = "published"
@@ -61,7 +62,7 @@ class Dag(NamedTuple):
             if not names:
                 raise ValueError(f"{folder}/tables has no tables; copy those of a real run there")
         else:
-            found = spec.jobs(knobs.scale, names, knobs.seeds)
+            found = tuned.with_tuning(spec.jobs(knobs.scale, names, knobs.seeds))
             jobs = {str(job.parquet): job for job in found}
         figures = [
             f"{folder}/figures/{name}.{suffix}"
@@ -128,6 +129,16 @@ class Dag(NamedTuple):
         """Return the data set of a job and its sidecar, if it has one."""
         name = self._job(wildcards).spec["data"]
         return [f"data/{name}.npz", f"data/{name}.json"] if name else []
+
+    def job_tuned(self, wildcards: Any) -> list[str]:
+        """Return the file of chosen hyperparameters that a job waits for, if it does."""
+        choice = self._job(wildcards).spec.get("tuned")
+        return [self.path(f"tuning/{choice['experiment']}.json")] if choice else []
+
+    def job_options(self, wildcards: Any, input: Any) -> str:
+        """Return the options of workflow/scripts/run.py that only some jobs have."""
+        del wildcards
+        return f"--tuned {shlex.quote(str(input.tuned))}" if input.tuned else ""
 
     def experiment_runs(self, wildcards: Any) -> list[str]:
         """Return the result files of an experiment."""

@@ -100,7 +100,7 @@ def _train(
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
         theta = ravel_pytree(carry.theta)[0][0]
-        carry, gradient, info = outer_step(estimator, optimizer, carry, sample)
+        carry, gradient, info = outer_step(task, estimator, optimizer, carry, sample)
         return carry, {
             "theta": theta,
             "gradient": ravel_pytree(gradient)[0][0],

@@ -42,6 +42,7 @@ class Carry(NamedTuple):
     optimizer: optax.OptState
     estimator: Any
     nonfinite: Array  # int32, gradient entries set to 0 so far
+    progress: Any  # of the task's curriculum, () without one
 
 
 def run(
@@ -83,13 +84,13 @@ def run(
         learning_rate=learning_rate,
         b1=b1,
     )
-    optimize = optax.adam(learning_rate, b1=b1) if optimizer == "adam" else optax.sgd(learning_rate)
+    optimize = make_optimizer(optimizer, learning_rate, b1)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
-        over_seeds(functools.partial(train, estimator, optimize, log_every)), donate=(0,)
+        over_seeds(functools.partial(train, task, estimator, optimize, log_every)), donate=(0,)
     )
-    evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))
+    evaluate = Program(over_seeds(functools.partial(assess, task)))
 
     carry, points, first = begin(keys), [], 0
     resumed = checkpoint.load(carry)
@@ -97,14 +98,18 @@ def run(
         first, carry, points = resumed
     else:
         none = np.zeros(len(seeds))
-        points.append(_point(none, evaluate(keys, carry.theta), {"nonfinite_gradients": none}, 0))
+        points.append(
+            _point(
+                none, evaluate(keys, carry.theta, carry.progress), {"nonfinite_gradients": none}, 0
+            )
+        )
     began = time.perf_counter()
     for step in range(first, outer_steps, log_every):
         steps = jnp.full(len(seeds), step, jnp.int32)
         carry, means = advance(carry, keys, steps)
         cost = log_every * np.asarray(means.pop("inner_steps"), np.int64)
         means["nonfinite_gradients"] = carry.nonfinite
-        metrics = evaluate(keys, carry.theta)
+        metrics = evaluate(keys, carry.theta, carry.progress)
         points.append(_point(points[-1]["inner_steps"] + cost, metrics, means, step + log_every))
         _log(points[-1], step + log_every, first, outer_steps, began)
         checkpoint.save(step + log_every, carry, points)
@@ -115,6 +120,9 @@ def run(
         seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
         for seed, loss in zip(seeds, last, strict=True)
     }
+    if task.curriculum is not None:
+        finished = np.asarray(jax.vmap(task.curriculum.finished)(carry.progress))
+        status |= {seeds[i]: task.curriculum.final_status for i in np.flatnonzero(finished)}
     return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate, begin))
 
 
@@ -130,9 +138,10 @@ def check(
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    del task
     if estimator is None:
         raise ValueError("meta_training needs an estimator")
+    if task.curriculum is not None and estimator.rebuild is None:
+        raise ValueError("a task with a curriculum needs an estimator that can be rebuilt")
     if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
         raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
     check_choice("optimizer", optimizer, OPTIMIZERS)
@@ -140,6 +149,13 @@ def check(
         raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
     if not 0 <= b1 < 1:
         raise ValueError(f"b1={b1} must lie in [0, 1)")
+
+
+def make_optimizer(
+    name: str, learning_rate: float | Array, b1: float
+) -> optax.GradientTransformation:
+    """Return the optimizer of θ; its learning rate may be traced."""
+    return optax.adam(learning_rate, b1=b1) if name == "adam" else optax.sgd(learning_rate)
 
 
 def start(
@@ -155,10 +171,27 @@ def start(
     """
     theta = task.init_theta(stream(key, "theta"))
     state = estimator.init(stream(key, "estimator"), theta)
-    return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32))
+    progress = () if task.curriculum is None else task.curriculum.init()
+    return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32), progress)
+
+
+def assess(task: Task, key: Key, theta: Theta, progress: Any) -> dict[str, Array]:
+    """Return the metrics of θ on the task as it is now, and those of its curriculum.
+
+    Args:
+        task: the inner problem.
+        key: root key of the seed.
+        theta: outer parameters.
+        progress: of the task's curriculum, () without one.
+    """
+    curriculum = task.curriculum
+    now = task if curriculum is None else curriculum.task(progress)
+    metrics = now.evaluate(stream(key, "evaluate"), theta)
+    return metrics if curriculum is None else metrics | curriculum.metrics(progress)
 
 
 def train(
+    task: Task,
     estimator: Estimator,
     optimizer: optax.GradientTransformation,
     num_steps: int,
@@ -169,7 +202,8 @@ def train(
     """Run outer steps of one seed.
 
     Args:
-        estimator: of the gradient.
+        task: the inner problem.
+        estimator: of its gradient.
         optimizer: of θ.
         num_steps: how many.
         carry: the state to go on from.
@@ -182,7 +216,7 @@ def train(
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
-        carry, gradient, info = outer_step(estimator, optimizer, carry, sample)
+        carry, gradient, info = outer_step(task, estimator, optimizer, carry, sample)
         norm = optax.tree.norm(gradient)
         return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
 
@@ -193,16 +227,26 @@ def train(
 
 
 def outer_step(
-    estimator: Estimator, optimizer: optax.GradientTransformation, carry: Carry, sample: Any
+    task: Task,
+    estimator: Estimator,
+    optimizer: optax.GradientTransformation,
+    carry: Carry,
+    sample: Any,
 ) -> tuple[Carry, Theta, Info]:
     """Estimate a gradient and update θ with it; return the state, the gradient and its `Info`."""
+    progress, curriculum = carry.progress, task.curriculum
+    if curriculum is not None:
+        estimator = estimator.rebuild(curriculum.task(progress))
     gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
+    if curriculum is not None:
+        progress = curriculum.update(progress, info.loss, info.truncation, info.ended)
     finite = jax.tree.map(jnp.isfinite, gradient)
     gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
     theta = optax.apply_updates(carry.theta, updates)
     zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
-    return Carry(theta, optimizer_state, state, carry.nonfinite + zeroed), gradient, info
+    nonfinite = carry.nonfinite + zeroed
+    return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
 
 
 def _point(

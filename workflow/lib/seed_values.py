@@ -32,7 +32,9 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     rows = rows_of(seeds, run, metric)
     points = np.sort(rows["outer_step"].unique())
     last = points[-math.ceil(END_SHARE * len(points)) :]
-    values = rows["value"].where(np.isfinite(rows["value"]) & (rows["status"] == "ok"), np.inf)
+    values = rows["value"].where(
+        np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
+    )
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
 
 

@@ -29,6 +29,7 @@ PROTOCOLS = (
     "landscape",
     "meta_training",
     "random_search",
+    "tuning",
 )
 NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
 
@@ -121,11 +122,10 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
     for run, resolved in _resolve(name, scale).items():
-        total, block = seeds or resolved.pop("seeds"), resolved.pop("seeds_per_job")
-        begin = resolved.pop("first_seed")
-        resolved.pop("seeds", None)
-        for first in range(begin, begin + total, block):
-            last = min(first + block, begin + total) - 1
+        own, block, start = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "first_seed"))
+        total = own if start else seeds or own  # tuning seeds keep their number
+        for first in range(start, start + total, block):
+            last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
             folder = Path("results", scale, "runs", name, run)
             yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
@@ -161,6 +161,8 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
                 "seeds_per_job": chosen["seeds_per_job"],
                 "first_seed": chosen.get("first_seed", 0),
             }
+            if "tuned" in chosen:
+                resolved[member]["tuned"] = chosen["tuned"]
     return resolved
 
 

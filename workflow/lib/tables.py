@@ -93,7 +93,7 @@ def _describe(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) -> pd.Da
             f"{path} and its sidecar disagree about seeds {sorted(strangers)}; delete both, rerun"
         )
     spec = sidecar["spec"]
-    hyperparameters = (spec["estimator"] or {"args": {}})["args"]
+    hyperparameters = (spec["estimator"] or {"args": {}})["args"] | sidecar.get("tuned", {})
     known = {name: hyperparameters.get(name) for name in HYPERPARAMETERS}
     columns = {name: np.nan if value is None else float(value) for name, value in known.items()}
     frame = frame.assign(

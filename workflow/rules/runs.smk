@@ -7,6 +7,7 @@ rule run:
     input:
         code=dag.job_code,
         data=dag.job_data,
+        tuned=dag.job_tuned,
     output:
         parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
@@ -19,9 +20,10 @@ rule run:
         mem_mb=1500,
     params:
         spec=dag.job_spec,
+        options=dag.job_options,
     message:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
         # One thread per job, whatever the machine: the same bits, and jobs run side by side.
         "NPROC={threads} python -m workflow.scripts.run"
-        " --spec {params.spec:q} --output {output.parquet:q} > {log:q} 2>&1"
+        " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"

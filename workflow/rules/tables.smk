@@ -18,3 +18,21 @@ rule aggregate:
     shell:
         "python -m workflow.scripts.aggregate"
         " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
+
+
+rule choose:
+    """Choose the hyperparameters of each run from the table of a tuning experiment."""
+    input:
+        table=dag.path("tables/{experiment}_seeds.parquet"),
+        code=code("workflow.scripts.choose"),
+    output:
+        dag.path("tuning/{experiment}.json"),
+    log:
+        dag.path("logs/{experiment}/choose.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Hyperparameters: {wildcards.experiment}"
+    shell:
+        "python -m workflow.scripts.choose"
+        " --table {input.table:q} --output {output:q} > {log:q} 2>&1"

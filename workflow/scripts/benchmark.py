@@ -33,19 +33,18 @@ def measure(case: Mapping[str, Any]) -> dict[str, float]:
     import jax.numpy as jnp
     import optax
 
-    import estimators
-    import tasks
-    from workflow.lib import compute, meta_training
+    from workflow.lib import build, compute, meta_training
 
-    task = _make(tasks, case["task"], *_data(case["task"]["name"]))
-    estimator = _make(estimators, case["estimator"], task)
+    parts = {part: _split(case[part]) for part in ("task", "estimator")}
+    task = build.task(parts, _data(case["task"]["name"]))
+    estimator = build.estimator(parts, task)
     optimizer, keys = optax.sgd(1e-9), compute.seed_keys(range(1))
     start = compute.Program(
         compute.over_seeds(functools.partial(meta_training.start, task, estimator, optimizer))
     )
     train = compute.Program(
         compute.over_seeds(
-            functools.partial(meta_training.train, estimator, optimizer, case["outer_steps"])
+            functools.partial(meta_training.train, task, estimator, optimizer, case["outer_steps"])
         ),
         donate=(0,),
     )
@@ -68,23 +67,22 @@ def measure(case: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _make(package: Any, part: Mapping[str, Any], *args: Any) -> Any:
-    """Call the factory that `part` names with its hyperparameters."""
-    options = {key: value for key, value in part.items() if key != "name"}
-    return getattr(package, part["name"])(*args, **options)
+def _split(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part as specifications hold it: its name, and its hyperparameters as `args`."""
+    return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
 
 
-def _data(task: str) -> list[dict[str, np.ndarray]]:
+def _data(task: str) -> dict[str, np.ndarray] | None:
     """Return random arrays of the shape of MNIST or Shakespeare for a task that needs data."""
     rng = np.random.default_rng(0)
     if task == "lr_schedule":
         images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
         labels = rng.integers(0, 10, len(images), np.int32)
-        return [{"train_images": images, "train_labels": labels}]
+        return {"train_images": images, "train_labels": labels}
     if task == "char_lstm":
         tokens = rng.integers(0, SYMBOLS, CHARACTERS, np.int32)
-        return [{"train_tokens": tokens, "vocabulary": np.arange(SYMBOLS)}]
-    return []
+        return {"train_tokens": tokens, "vocabulary": np.arange(SYMBOLS)}
+    return None
 
 
 def _median_seconds(*calls: Callable[[], Any]) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow.lib import build, spec
+from workflow.lib import build, spec, tuned
 from workflow.lib.data import find
 
 EXAMPLES = 20
@@ -21,6 +21,7 @@ def check(job: Mapping[str, Any]) -> None:
         ValueError: the specification asks for something that cannot be.
     """
     try:
+        job = tuned.resolve(job, tuned.stand_in(job))
         task = build.task(job, _stand_in(job["data"]) if job["data"] else None)
         estimator = build.estimator(job, task)
         build.protocol(job).check(task, estimator, **job["protocol"]["args"])
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
     try:
-        jobs = spec.jobs(options.scale, tuple(options.experiments))
+        jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
     except ValueError as error:

@@ -11,18 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.lib import build, compute, data, provenance, spec, store
+from workflow.lib import build, compute, data, provenance, spec, store, tuned
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
+def execute(
+    job: Mapping[str, Any], output: Path, checkpoint_s: float, choices: Path | None = None
+) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
     Args:
         job: a specification, see workflow/lib/spec.py.
         output: the parquet file.
         checkpoint_s: seconds between two checkpoints, at least.
+        choices: the file of chosen hyperparameters, for a job that waits for them.
 
     Raises:
         ValueError: the specification asks for something that cannot be.
@@ -37,14 +40,17 @@ def execute(job: Mapping[str, Any], output: Path, checkpoint_s: float) -> None:
         compute.configure()
         code = provenance.code_hashes(provenance.import_closure(spec.modules(job), ROOT), ROOT)
         arrays = data.load(job["data"]) if job["data"] else None
-        task = build.task(job, arrays)
-        estimator = build.estimator(job, task)
-        protocol = build.protocol(job)
+        chosen = tuned.chosen(job, choices)
+        resolved = tuned.resolve(job, chosen)
+        task = build.task(resolved, arrays)
+        estimator = build.estimator(resolved, task)
+        protocol = build.protocol(resolved)
         identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
+        identity |= {"tuned": chosen} if chosen else {}
         checkpoint = compute.Checkpoint(checkpoint_path, identity, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
-            task, estimator, range(first, last + 1), checkpoint, **job["protocol"]["args"]
+            task, estimator, range(first, last + 1), checkpoint, **resolved["protocol"]["args"]
         )
         frame = _labelled(job, outcome.rows)
         sidecar_path.unlink(missing_ok=True)
@@ -105,11 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=compute.CHECKPOINT_SECONDS,
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
+    parser.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
     try:
-        execute(options.spec, options.output, options.checkpoint_seconds)
+        execute(options.spec, options.output, options.checkpoint_seconds, options.tuned)
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"{options.spec['experiment']}/{options.spec['run']}: {error}")
 
