@@ -25,12 +25,11 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.compute import Checkpoint, Outcome, Program, tidy
+from workflow.lib.compute import Checkpoint, Outcome, Program, log_point, tidy, timings
 
 KEY_SEED = 0  # of a problem that is the same for every key
 
@@ -60,16 +59,15 @@ def run(
     """
     del checkpoint
     check(task, estimator, num_particles=num_particles, windows=windows)
-    points, compile_s, run_s = [], 0.0, 0.0
-    for window in windows:
-        program = Program(functools.partial(relative_variance, task, window))
-        value = float(program(task.init_theta(stream(jax.random.key(0), "theta"))))
-        place = {"outer_step": 0, "cell": window, "inner_steps": 0}
-        row = place | {"variance": 2 / num_particles * value}
-        points.append({name: np.full(len(seeds), number) for name, number in row.items()})
-        compile_s, run_s = compile_s + program.compile_s, run_s + program.run_s
-    timings = {"compile_s": compile_s, "run_s": run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings)
+    theta = task.init_theta(stream(jax.random.key(0), "theta"))
+    programs = [Program(functools.partial(relative_variance, task, window)) for window in windows]
+    points = []
+    for window, program in zip(windows, programs, strict=True):
+        metrics = {"variance": 2 / num_particles * float(program(theta))}
+        points.append(log_point(len(seeds), metrics, 0, 0, window))
+    first, *others = programs
+    spent = timings(first, None, *others)
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), spent)
 
 
 def check(

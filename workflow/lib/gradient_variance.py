@@ -31,11 +31,13 @@ from workflow.lib.compute import (
     Checkpoint,
     Outcome,
     Program,
+    log_point,
     over_seeds,
     scan_samples,
     seed_keys,
     step_keys,
     tidy,
+    timings,
 )
 
 BASE_SEED = 1_000_000  # of the full-ES estimate: no seed of a repetition
@@ -72,15 +74,12 @@ def run(
     if base:
         reference = estimate(task, full_es(task, **base), jax.random.key(BASE_SEED))["estimate"]
         values |= {"squared_error_base": _relative_error(estimates, np.asarray(reference))}
-    steps = np.asarray(measured["inner_steps"], np.int64)
-    zero = np.zeros_like(steps)
-    points = [{"outer_step": zero, "cell": zero, "inner_steps": steps, **values}]
+    points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
     status = {
         seed: "ok" if np.isfinite(error) else "diverged"
         for seed, error in zip(seeds, values["squared_error"], strict=True)
     }
-    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), status, timings)
+    return Outcome(tidy(seeds, points), status, timings(program))
 
 
 def check(
