@@ -66,20 +66,22 @@ def run(
     del checkpoint
     check(task, estimator, base=base)
     program = Program(over_seeds(lambda key: estimate(task, estimator, key)))
+    oracle = Program(lambda key: _exact(task, key))
     measured = program(seed_keys(seeds))
     estimates = np.asarray(measured["estimate"], np.float64)
-    theta = task.init_theta(stream(jax.random.key(0), "theta"))
-    exact = np.asarray(ravel_pytree(task.exact_gradient(theta))[0], np.float64)
-    values = errors(estimates, exact)
+    values = errors(estimates, np.asarray(oracle(jax.random.key(0)), np.float64))
+    others = [oracle]
     if base:
-        reference = estimate(task, full_es(task, **base), jax.random.key(BASE_SEED))["estimate"]
-        values |= {"squared_error_base": _relative_error(estimates, np.asarray(reference))}
+        reference = Program(lambda key: estimate(task, full_es(task, **base), key)["estimate"])
+        found = np.asarray(reference(jax.random.key(BASE_SEED)))
+        values |= {"squared_error_base": _relative_error(estimates, found)}
+        others.append(reference)
     points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
     status = {
         seed: "ok" if np.isfinite(error) else "diverged"
         for seed, error in zip(seeds, values["squared_error"], strict=True)
     }
-    return Outcome(tidy(seeds, points), status, timings(program))
+    return Outcome(tidy(seeds, points), status, timings(program, None, *others))
 
 
 def check(
@@ -123,6 +125,11 @@ def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
 def _relative_error(estimates: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return |ĝ_i - r|² / |r|², [R]."""
     return ((estimates - reference) ** 2).sum(axis=1) / (reference @ reference)
+
+
+def _exact(task: Task, key: Key) -> Array:
+    """Return the exact gradient at θ_0, flat, [P]."""
+    return ravel_pytree(task.exact_gradient(task.init_theta(stream(key, "theta"))))[0]
 
 
 def estimate(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:

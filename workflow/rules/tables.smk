@@ -16,7 +16,7 @@ rule aggregate:
     message:
         "Table: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.aggregate"
+        "{dag.python} workflow.scripts.aggregate"
         " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -34,5 +34,5 @@ rule choose:
     message:
         "Hyperparameters: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.choose"
+        "{dag.python} workflow.scripts.choose"
         " --table {input.table:q} --output {output:q} > {log:q} 2>&1"
