@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
+from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
 from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
@@ -39,27 +39,26 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
         return task.init_state(stream(clock.key, "init_state"), theta)
 
     def init(key: Key, theta: Theta) -> TBPTTState:
-        clock = first_clock(key)
+        clock = first_clock(key, task.horizon)
         return TBPTTState(clock, begin(theta, clock))
 
     def update(key: Key, theta: Theta, state: TBPTTState) -> tuple[Theta, TBPTTState, Info]:
-        clock, begins = state.clock, due(state.clock, task.horizon, truncation)
-        clock = restart(clock, begins, key)
+        begins, clock = restarted(state.clock, key, task.horizon, truncation)
 
         def loss(theta: Theta) -> tuple[Array, State]:
-            start = where_due(begins, lambda: begin(theta, clock), state.state)
+            start = where_begun(begins, lambda: begin(theta, clock), state.state)
             end, loss = unroll(task.step, clock.key, theta, start, clock.t, truncation)
             return loss, end
 
         (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(theta)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
+        clock, steps = advanced(clock, truncation)
         info = Info(
             loss=value,
             inner_steps=jnp.int32(truncation),
             num_resets=begins.astype(jnp.int32),
             finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
+            steps=steps,
+            ended=ended(clock),
         )
         return gradient, TBPTTState(clock, end), info
 
