@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tasks.base import Array, Key, stream
+from estimators.base import Info, all_finite
+from tasks.base import Array, Key, Theta, stream
 
 
 class Clock(NamedTuple):
@@ -87,6 +88,31 @@ def advanced(clock: Clock, horizon: Horizon, truncation: int) -> tuple[Clock, Ar
     clock = clock._replace(t=clock.t + steps)
     ended = False if horizon is None else (clock.t >= _end(clock, horizon)).all()
     return clock, steps, jnp.asarray(ended)
+
+
+def path_info(
+    clock: Clock, horizon: Horizon, truncation: int, begins: Array, loss: Array, gradient: Theta
+) -> tuple[Clock, Info]:
+    """Return the clock after an unroll of one path, without particles, and what to report of it.
+
+    Args:
+        clock: where the inner problem stood before the unroll.
+        horizon: `Task.horizon`.
+        truncation: K.
+        begins: bool scalar, whether the inner problem began with this unroll.
+        loss: summed over the unroll.
+        gradient: the estimate.
+    """
+    clock, steps, ended = advanced(clock, horizon, truncation)
+    info = Info(
+        loss=loss,
+        inner_steps=jnp.int32(truncation),
+        num_resets=begins.astype(jnp.int32),
+        finite=all_finite(gradient),
+        truncation=steps,
+        ended=ended,
+    )
+    return clock, info
 
 
 def restart(clock: Clock, due: Array, key: Key) -> Clock:

@@ -9,10 +9,9 @@ backward inner steps, memory for K states.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, due, first_clock, path_info, restart, where_due
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -52,15 +51,7 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
             return loss, end
 
         (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(theta)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
-        info = Info(
-            loss=value,
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
-        )
+        clock, info = path_info(clock, task.horizon, truncation, begins, value, gradient)
         return gradient, TBPTTState(clock, end), info
 
     return make_estimator(init, update)

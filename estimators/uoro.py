@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, due, first_clock, path_info, restart, where_due
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 STABILISER = 1e-7  # keeps the ratio of two norms finite (predecessor's code)
@@ -92,15 +92,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
             inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
         )
         gradient = gradients.sum(axis=0)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
-        info = Info(
-            loss=losses.sum(),
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
-        )
+        clock, info = path_info(clock, task.horizon, truncation, begins, losses.sum(), gradient)
         return unravel(gradient), UOROState(clock, *end), info
 
     return make_estimator(init, update)

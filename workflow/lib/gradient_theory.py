@@ -27,12 +27,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.compute import Checkpoint, Outcome, Program, tidy
+from workflow.lib.compute import Checkpoint, Outcome, Program, log_point, tidy, timings
 
 KEY_SEED = 0  # of a problem that is the same for every key
 
@@ -64,13 +63,11 @@ def run(
     check(task, estimator, num_particles=num_particles, windows=windows)
     program = Program(functools.partial(relative_variances, task, tuple(windows)))
     values = program(task.init_theta(stream(jax.random.key(0), "theta")))
-    points = []
-    for window, value in zip(windows, np.asarray(values, np.float64), strict=True):
-        place = {"outer_step": 0, "cell": window, "inner_steps": 0}
-        row = place | {"variance": 2 / num_particles * value}
-        points.append({name: np.full(len(seeds), number) for name, number in row.items()})
-    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings)
+    points = [
+        log_point(len(seeds), {"variance": 2 / num_particles * float(value)}, 0, 0, window)
+        for window, value in zip(windows, values, strict=True)
+    ]
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
 
 
 def check(

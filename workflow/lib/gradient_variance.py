@@ -35,6 +35,7 @@ from workflow.lib.compute import (
     Checkpoint,
     Outcome,
     Program,
+    log_point,
     over_seeds,
     scan_samples,
     seed_keys,
@@ -80,9 +81,7 @@ def run(
     if base:
         against = errors(estimates, np.asarray(reference(), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
-    steps = np.asarray(measured["inner_steps"], np.int64)
-    zero = np.zeros_like(steps)
-    points = [{"outer_step": zero, "cell": zero, "inner_steps": steps, **values}]
+    points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
     status = {
         seed: "ok" if np.isfinite(error) else "diverged"
         for seed, error in zip(seeds, values["squared_error"], strict=True)

@@ -1,12 +1,12 @@
 """Judge the claims of the paper from the tables: a page (`.md`) and the same as JSON."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workflow.lib import catalogue, claims, store, tables
+from workflow.lib.command import errors_in_one_line
 
 HEADER = """# Claims
 
@@ -93,10 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the page (md)")
     parser.add_argument("--experiments", nargs="+", required=True, help="judge the claims on these")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("judge"):
         judge_all(options.tables, options.output, options.experiments)
-    except (OSError, ValueError) as error:
-        sys.exit(f"judge: {error}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Check every hyperparameter of every run before any compute: build all tasks and estimators."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from workflow.lib import build, spec, tuned
+from workflow.lib.command import errors_in_one_line
 from workflow.lib.data import find
 
 EXAMPLES = 20
@@ -51,12 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("preflight"):
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
-    except ValueError as error:
-        sys.exit(f"preflight: {error}")
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")
 
 
