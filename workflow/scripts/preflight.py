@@ -1,13 +1,14 @@
-"""Check every hyperparameter of every run before any compute: build all tasks and estimators."""
+"""Check before any compute: every hyperparameter of every run, and that results can be written."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workflow.lib import build, spec, tuned
+from workflow.lib import build, spec, store, tuned
 from workflow.lib.data import find
 
 EXAMPLES = 20
@@ -52,10 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
     try:
+        store.check_writable(Path("results"))
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"preflight: {error}")
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")
 
