@@ -1,10 +1,11 @@
-"""Check every hyperparameter of every run before any compute: build all tasks and estimators."""
+"""Check before any compute: every hyperparameter of every run, and that results can be written."""
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from workflow.lib import build, data, spec, tuned
+from workflow.lib import build, data, spec, store, tuned
 from workflow.lib.command import errors_in_one_line
 
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
     with errors_in_one_line("preflight"):
+        store.check_writable(Path("results"))
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
