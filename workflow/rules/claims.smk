@@ -2,11 +2,17 @@ rule judge:
     """Judge every claim from the tables: estimate, interval, verdict."""
     input:
         tables=dag.claim_tables,
-        claims="workflow/config/claims.yaml",
+        lists=dag.claim_lists,
         code=code("workflow.scripts.judge"),
     output:
-        md=report(dag.claims, caption="../report/claims.rst", category="Claims"),
+        md=dag.claims,
+        html=report(
+            dag.claims.replace(".md", ".html"),
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
         json=dag.claims.replace(".md", ".json"),
+        summary=dag.claims.replace(".md", "_summary.csv"),
     log:
         dag.path("logs/judge.log"),
     conda:
