@@ -107,8 +107,7 @@ def downstream(experiment):
     """Return the messages of what is made from the runs of an experiment."""
     figures = catalogue.load("figures").items()
     drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
-    claims = catalogue.load("claims").values()
-    rested_on = {name for claim in claims for name in catalogue.rests_on(claim)}
+    rested_on = sum(map(catalogue.rests_on, catalogue.load("claims").values()), ())
     return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
 
 

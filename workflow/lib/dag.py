@@ -94,6 +94,12 @@ class Dag(NamedTuple):
         return [self.path(f"tables/{part}") for part in parts]
 
     @property
+    def ledger(self) -> list[str]:
+        """Every file of the ledger."""
+        stem = self.claims.removesuffix(".md")
+        return [self.claims, f"{stem}.html", f"{stem}.json", f"{stem}_summary.csv"]
+
+    @property
     def preflight(self) -> str:
         """Arguments of workflow/scripts/preflight.py."""
         names = " ".join(self.experiments)

@@ -5,14 +5,10 @@ rule judge:
         lists=dag.claim_lists,
         code=code("workflow.scripts.judge"),
     output:
-        md=dag.claims,
-        html=report(
-            dag.claims.replace(".md", ".html"),
-            caption="../report/claims.rst",
-            category="Claims",
-        ),
-        json=dag.claims.replace(".md", ".json"),
-        summary=dag.claims.replace(".md", "_summary.csv"),
+        md=dag.ledger[0],
+        html=report(dag.ledger[1], caption="../report/claims.rst", category="Claims"),
+        json=dag.ledger[2],
+        summary=dag.ledger[3],
     log:
         dag.path("logs/judge.log"),
     conda:
@@ -28,12 +24,14 @@ rule judge:
 
 
 rule verify:
-    """Check finished runs against their hashes, settings, code and data; name what is wrong."""
+    """Check finished runs against their hashes, and compare them with the published ones."""
     log:
         dag.path("logs/verify.log"),
     conda:
         "../../environment.yml"
     params:
         scale=dag.scale,
+        experiments=dag.experiments,
     shell:
-        "python -m workflow.scripts.verify --scale {params.scale} 2>&1 | tee {log:q}"
+        "python -m workflow.scripts.verify --scale {params.scale}"
+        " --experiments {params.experiments} 2>&1 | tee {log:q}"
