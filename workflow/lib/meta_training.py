@@ -237,7 +237,7 @@ def outer_step(
         estimator = estimator.rebuild(curriculum.task(progress))
     gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
     if curriculum is not None:
-        progress = curriculum.update(progress, info.loss, info.truncation, info.ended)
+        progress = curriculum.update(progress, info.loss, info.steps, info.ended)
     finite = jax.tree.map(jnp.isfinite, gradient)
     gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)

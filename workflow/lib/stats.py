@@ -15,7 +15,7 @@ of a probability of improvement, method 5.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -222,6 +222,19 @@ def _lower_score_bound(estimate: float, sizes: tuple[int, int], alpha: float) ->
         return (estimate - p) ** 2 - z**2 * p * (1 - p) * spread / math.prod(sizes)
 
     return float(optimize.brentq(excess, 0.0, estimate - 1e-12))
+
+
+def mean_of_independent(intervals: Sequence[Interval]) -> Interval:
+    """Return the mean of independent estimates with the interval that theirs imply (MOVER).
+
+    The distances from each estimate to its bounds add in squares, as in Newcombe's difference.
+
+    Args:
+        intervals: floats, at least one.
+    """
+    value, low, high = np.array(intervals, float).T
+    below, above = (math.hypot(*distance) / len(value) for distance in (value - low, high - value))
+    return Interval(value.mean(), value.mean() - below, value.mean() + above)
 
 
 def slope(x: np.ndarray, y: np.ndarray, alpha: float = ALPHA) -> Interval:

@@ -1,4 +1,7 @@
-"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/tuned.py."""
+"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/tuned.py.
+
+Writes the choice, and the grid that it was made from with one row per run and cell.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -13,9 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=Path, required=True, help="its `_seeds.parquet`")
     parser.add_argument("--output", type=Path, required=True, help="{run: values} (JSON)")
+    parser.add_argument("--grid", type=Path, required=True, help="the table of the grid (csv)")
     options = parser.parse_args(arguments)
     with errors_in_one_line("choose"):
-        store.write_json(options.output, tuned.choose(tables.read(options.table)))
+        grid = tuned.grid(tables.read(options.table))
+        with store.atomic_write(options.grid) as temporary:
+            grid.to_csv(temporary, index=False, lineterminator="\n")
+        store.write_json(options.output, tuned.choose(grid))
 
 
 if __name__ == "__main__":
