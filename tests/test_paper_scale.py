@@ -45,7 +45,7 @@ def one_step(job, task, estimator):
 
     def train(key):
         carry = meta_training.start(task, estimator, optimizer, key)
-        return meta_training.train(estimator, optimizer, 1, carry, key, 0)
+        return meta_training.train(task, estimator, optimizer, 1, carry, key, 0)
 
     return train
 
