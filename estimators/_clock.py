@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tasks.base import Array, Key, stream
+from estimators.base import Info, all_finite
+from tasks.base import Array, Key, Theta, stream
 
 NEVER = 2**31 - 1  # the end of an inner problem that has none
 Horizon = int | Callable[[Key], Array] | None
@@ -91,6 +92,30 @@ def advanced(clock: Clock, truncation: int) -> tuple[Clock, Array]:
 def ended(clock: Clock) -> Array:
     """Return where the inner problem has come to its end, bool, the shape of the clock."""
     return clock.t >= clock.end
+
+
+def path_info(
+    clock: Clock, truncation: int, begins: Array, loss: Array, gradient: Theta
+) -> tuple[Clock, Info]:
+    """Return the clock after an unroll of one path, without particles, and what to report of it.
+
+    Args:
+        clock: where the inner problem stood before the unroll.
+        truncation: K.
+        begins: bool scalar, whether the inner problem began with this unroll.
+        loss: summed over the unroll.
+        gradient: the estimate.
+    """
+    clock, steps = advanced(clock, truncation)
+    info = Info(
+        loss=loss,
+        inner_steps=jnp.int32(truncation),
+        num_resets=begins.astype(jnp.int32),
+        finite=all_finite(gradient),
+        steps=steps,
+        ended=ended(clock),
+    )
+    return clock, info
 
 
 def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) -> Any:

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -66,15 +66,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
 
         eye = jnp.eye(flat.size, dtype=flat.dtype)
         (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
-        clock, steps = advanced(clock, truncation)
-        info = Info(
-            loss=loss,
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            steps=steps,
-            ended=ended(clock),
-        )
+        clock, info = path_info(clock, truncation, begins, loss, gradient)
         return unravel(gradient), RTRLState(clock, end, jacobian), info
 
     return make_estimator(init, update)

@@ -9,10 +9,9 @@ backward inner steps, memory for K states.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -51,15 +50,7 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
             return loss, end
 
         (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(theta)
-        clock, steps = advanced(clock, truncation)
-        info = Info(
-            loss=value,
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            steps=steps,
-            ended=ended(clock),
-        )
+        clock, info = path_info(clock, truncation, begins, value, gradient)
         return gradient, TBPTTState(clock, end), info
 
     return make_estimator(init, update)

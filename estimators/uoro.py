@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 STABILISER = 1e-7  # keeps the ratio of two norms finite (predecessor's code)
@@ -91,15 +91,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
             inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
         )
         gradient = gradients.sum(axis=0)
-        clock, steps = advanced(clock, truncation)
-        info = Info(
-            loss=losses.sum(),
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            steps=steps,
-            ended=ended(clock),
-        )
+        clock, info = path_info(clock, truncation, begins, losses.sum(), gradient)
         return unravel(gradient), UOROState(clock, *end), info
 
     return make_estimator(init, update)

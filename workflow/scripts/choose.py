@@ -4,11 +4,11 @@ Writes the choice, and the grid that it was made from with one row per run and c
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import store, tables, tuned
+from workflow.lib.command import errors_in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -18,13 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="{run: values} (JSON)")
     parser.add_argument("--grid", type=Path, required=True, help="the table of the grid (csv)")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("choose"):
         grid = tuned.grid(tables.read(options.table))
         with store.atomic_write(options.grid) as temporary:
             grid.to_csv(temporary, index=False, lineterminator="\n")
         store.write_json(options.output, tuned.choose(grid))
-    except (OSError, ValueError) as error:
-        sys.exit(f"choose: {error}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Check every hyperparameter of every run before any compute: build all tasks and estimators."""
+"""Check before any compute: every hyperparameter of every run, and that results can be written."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from workflow.lib import build, data, spec, tuned
+from workflow.lib import build, data, spec, store, tuned
+from workflow.lib.command import errors_in_one_line
 
 
 def check(job: Mapping[str, Any]) -> None:
@@ -29,12 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
     parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("preflight"):
+        store.check_writable(Path("results"))
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
-    except ValueError as error:
-        sys.exit(f"preflight: {error}")
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")
 
 
