@@ -169,6 +169,6 @@ def _truncation(estimator: Estimator, theta: Theta) -> int:
     def probe() -> Array:
         key = jax.random.key(0)
         constant = jax.tree.map(jnp.zeros_like, theta)
-        return estimator.step(key, constant, estimator.init(key, constant))[2].truncation
+        return estimator.step(key, constant, estimator.init(key, constant))[2].steps
 
     return int(jax.jit(probe)())
