@@ -65,6 +65,14 @@ def write_run(
         "timings": {"wall_s": 1.5},
         "device_kind": "cpu",
         "versions": {"jax": "0"},
+        "cpu": "a processor",
+        "backend": "cpu",
+        "git": {"commit": "0" * 40, "dirty": False},
+        "peak_memory_mb": 250.0,
+        "spec_sha256": "1" * 64,
+        "content_sha256": "2" * 64,
+        "code": {},
+        "data": {},
     }
     store.write_json(path.with_suffix(".json"), sidecar)
     return path

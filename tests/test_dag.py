@@ -35,7 +35,7 @@ def downstream(experiment):
     """Return the messages of what is made from the runs of an experiment."""
     figures = catalogue.load("figures").items()
     drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
-    rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+    rested_on = sum(map(catalogue.rests_on, catalogue.load("claims").values()), ())
     return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
 
 

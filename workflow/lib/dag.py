@@ -108,6 +108,12 @@ class Dag(NamedTuple):
         return [self.path(f"tables/{part}") for part in parts]
 
     @property
+    def ledger(self) -> list[str]:
+        """Every file of the ledger."""
+        stem = self.claims.removesuffix(".md")
+        return [self.claims, f"{stem}.html", f"{stem}.json", f"{stem}_summary.csv"]
+
+    @property
     def preflight(self) -> str:
         """Arguments of workflow/scripts/preflight.py."""
         names = " ".join(self.experiments)
@@ -116,9 +122,15 @@ class Dag(NamedTuple):
     @property
     def claim_tables(self) -> list[str]:
         """The tables that the claims rest on."""
-        rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+        claims = catalogue.load("claims").values()
+        rested_on = {name for claim in claims for name in catalogue.rests_on(claim)}
         chosen = [name for name in self.experiments if name in rested_on]
         return [file for name in chosen for file in self._tables(name)]
+
+    @property
+    def claim_lists(self) -> list[str]:
+        """What the claims are, apart from code."""
+        return [f"workflow/config/{name}.yaml" for name in ("abstract", "claims", "comparisons")]
 
     def _job(self, wildcards: Any) -> spec.Job:
         """Return the job that makes a result file.

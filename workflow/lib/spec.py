@@ -23,6 +23,7 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
 PROTOCOLS = (
+    "footprint",
     "gradient_theory",
     "gradient_trace",
     "gradient_variance",
