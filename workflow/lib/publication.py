@@ -59,7 +59,7 @@ def unfinished(scale: str, root: Path) -> str:
     if "Nothing to be done" in output:
         return ""
     jobs = re.findall(r"^total +(\d+)", output, re.MULTILINE)
-    return f"{int(jobs[0]) - 1 if jobs else 'some'} jobs are not done"
+    return f"{int(jobs[0]) - 1 if jobs else 'some'} job(s) are not done"
 
 
 def refusal(scale: str, dag: Dag, root: Path) -> str:
