@@ -12,7 +12,7 @@ IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
-.PHONY: all smoke test verify report publish readme benchmark lint help
+.PHONY: all smoke test verify report publish readme benchmark benchmark-peers peers lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -40,6 +40,13 @@ readme: .venv/.complete  ## redraw and judge what is published; the parts of REA
 benchmark: .venv/.complete  ## speed of the estimators on this machine
 	$(IN_VENV) python -m workflow.scripts.benchmark
 
+peers: .venv/.complete  ## install evosax, an independent implementation: `make test` then compares with it
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-peers.lock
+
+benchmark-peers: peers  ## speed of the estimators against evosax, as ratios
+	$(IN_VENV) python -m workflow.scripts.benchmark_peers
+
 lint: .venv/.complete  ## style of the code and of the workflow
 	$(IN_VENV) ruff check
 	$(IN_VENV) ruff format --check
@@ -47,7 +54,7 @@ lint: .venv/.complete  ## style of the code and of the workflow
 	$(IN_VENV) snakemake --lint
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 # The stamp is written last: a set-up that was interrupted starts anew.
 .venv/.complete: requirements.lock

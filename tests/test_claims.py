@@ -39,15 +39,16 @@ def test_verdict(bounds, comparison, threshold, expected):
     assert ledger.verdict(interval(*bounds), comparison, threshold) == expected
 
 
-def seeds_of(run, values, status="ok", metric="loss"):
-    """Rows of one run: `values` maps a seed to its log points."""
+def seeds_of(run, values, status="ok", metric="loss", cost=4):
+    """Rows of one run: `values` maps a seed to its log points, each of `cost` inner steps."""
     rows = [
-        ("toy", run, seed, 10 * step, metric, value, status)
+        ("toy", run, seed, 10 * step, cost * step, metric, value, status)
         for seed, points in values.items()
         for step, value in enumerate(points)
     ]
-    columns = ["experiment", "run", "seed", "outer_step", "metric", "value", "status"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["experiment", "run", "seed", "outer_step", "inner_steps", "metric", "value"]
+    table = pd.DataFrame(rows, columns=[*columns, "status"])
+    return table.assign(estimator="pes", num_particles=4.0)
 
 
 def test_end_value_is_the_mean_of_the_last_tenth_of_the_log_points():

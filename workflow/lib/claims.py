@@ -5,7 +5,8 @@ turns the interval into a verdict. A statistic takes the rows of every seed of a
 its arguments, and returns an interval of coverage 1 - α.
 
 The end value of a seed is the mean over the last 10 % of its log points. A seed that diverged, or
-an end value that is not finite, counts as +inf, the worst loss there is.
+an end value that is not finite, counts as +inf, the worst loss there is. Where two runs are
+compared, it is at equal compute, the largest that both reached (see `seed_values.py`).
 """
 
 import math
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib import comparisons, stats
-from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
 from workflow.lib.variance_statistics import (
     mean_ratio,
     noise_growth,
@@ -50,6 +51,7 @@ def end_value_ratio(
 
     The metric is positive; what lies above `ceiling`, or diverged, counts as `ceiling`.
     """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     columns = [end_values(seeds, name, metric) for name in (run, reference)]
     return _ratio(columns[0], columns[1], ceiling, alpha)
 
@@ -57,10 +59,11 @@ def end_value_ratio(
 def average_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the same as `end_value_ratio` of averages over all log points: who is faster.
+    """Estimate the same as `end_value_ratio` of averages over the log points: who is faster.
 
-    Runs log at the same outer steps, the first one before any update left out.
+    The first log point, before any update, is left out.
     """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     averages = []
     for name in (run, reference):
         rows = rows_of(seeds, name, metric)
@@ -83,6 +86,7 @@ def path_length_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
     """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     lengths = []
     for name in (run, reference):
         rows = rows_of(seeds, name, metric).sort_values(["seed", "outer_step"])
@@ -95,6 +99,7 @@ def end_value_difference(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
     """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric) for name in (run, reference))
     return _mean((first - second).dropna().to_numpy(), alpha)
 
@@ -123,6 +128,7 @@ def improvement_probability(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
     """Estimate the probability that a seed of `run` ends below a seed of `reference`."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric).to_numpy() for name in (run, reference))
     interval = stats.probability_of_improvement(first, second, alpha)
     return Estimate(interval, min(len(first), len(second)))

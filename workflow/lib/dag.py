@@ -21,6 +21,14 @@ def code(*modules: str) -> list[str]:
     return [str(path) for path in import_closure(modules, Path())]
 
 
+def check_folder() -> None:
+    """Exit with one line unless this is the artifact's folder, which all paths are relative to."""
+    root = spec.WORKFLOW.parent
+    if Path.cwd() != root:
+        go = f"cd {shlex.quote(str(root))}"
+        sys.exit(f"snakemake: it runs in the artifact's folder: {go}, then the same command again")
+
+
 class Dag(NamedTuple):
     """The files of one scale.
 
@@ -77,6 +85,12 @@ class Dag(NamedTuple):
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
         return str(Path("results", self.scale, name))
+
+    @property
+    def everything(self) -> list[str]:
+        """Every file: one that is lost is made again, though what was made from it is there."""
+        data = {file for job in self.jobs.values() for file in _data_files(job)}
+        return [*sorted(data), *self.runs, *self.tables, *self.figures, self.claims]
 
     @property
     def runs(self) -> list[str]:
@@ -139,8 +153,7 @@ class Dag(NamedTuple):
 
     def job_data(self, wildcards: Any) -> list[str]:
         """Return the data set of a job and its sidecar, if it has one."""
-        name = self._job(wildcards).spec["data"]
-        return [f"data/{name}.npz", f"data/{name}.json"] if name else []
+        return _data_files(self._job(wildcards))
 
     def job_tuned(self, wildcards: Any) -> list[str]:
         """Return the file of chosen hyperparameters that a job waits for, if it does."""
@@ -198,3 +211,9 @@ class Dag(NamedTuple):
         caption = Path(f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
         title = " ".join(caption.split("**")[1].split())
         return {"figure": f"{'ours' if number == 'none' else number.zfill(2)}: {title}"}
+
+
+def _data_files(job: spec.Job) -> list[str]:
+    """Return the data set of a job and its sidecar, if it has one."""
+    name = job.spec["data"]
+    return [f"data/{name}.npz", f"data/{name}.json"] if name else []

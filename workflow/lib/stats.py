@@ -76,9 +76,14 @@ def median(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     ordered = np.sort(values, axis=-1)
     centre = 0.5 * (ordered[..., (count - 1) // 2] + ordered[..., count // 2])
     if count < 2:
-        return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
+        return _without_interval(centre)
     rank = _median_rank(count, alpha)
     return Interval(centre, ordered[..., rank - 1], ordered[..., count - rank])
+
+
+def _without_interval(centre: np.ndarray) -> Interval:
+    """Return the estimate of a single value, whose interval does not exist."""
+    return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
 
 
 def median_coverage(count: int, alpha: float = ALPHA) -> float:
@@ -109,7 +114,7 @@ def interquartile_mean(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     dropped = int(TRIMMED * count)
     centre = ordered[..., dropped : count - dropped].mean(axis=-1)
     if count < 2:
-        return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
+        return _without_interval(centre)
     samples = ordered.reshape(-1, count)
     blocks = np.array_split(samples, max(1, math.ceil(len(samples) / BLOCK)))
     bounds = np.concatenate([_bootstrap_bounds(block, alpha) for block in blocks])

@@ -19,31 +19,45 @@ from workflow.lib import spec, store
 from workflow.lib.choices import check_choice
 
 GRID_METRICS = ("learning_rate", "sigma")
+RULE_METRICS = ("longest_copied", "bits_per_character")
 Values = dict[str, float]
 
 
-def choose(seeds: pd.DataFrame) -> dict[str, Values]:
-    """Return {run: {hyperparameter: value}}, the best cell of each run by the rule above.
+def grid(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of a grid: one row for every cell of every run, means over the seeds.
 
     Args:
         seeds: the rows of every seed of a tuning experiment.
 
+    Returns:
+        Columns run, cell, seeds (their number), the metrics of the rule, and chosen, by the rule.
+
     Raises:
         ValueError: the table lacks a metric of the rule.
     """
-    wanted = {"longest_copied", "bits_per_character", "learning_rate"}
-    missing = wanted - set(seeds["metric"])
+    missing = {*RULE_METRICS, "learning_rate"} - set(seeds["metric"])
     if missing:
         raise ValueError(f"the tuning table lacks {', '.join(sorted(missing))}; run it again")
-    cells = seeds.pivot_table(
-        index=["run", "cell"], columns="metric", values="value", aggfunc=_mean, dropna=False
-    ).reset_index()
-    cells["bits_per_character"] = cells["bits_per_character"].fillna(np.inf)
-    order = ["run", "longest_copied", "bits_per_character", "cell"]
-    best = cells.sort_values(order, ascending=[True, False, True, True]).groupby("run").first()
+    place = ["run", "cell"]
+    cells = seeds.groupby([*place, "metric"])["value"].agg(_mean).unstack("metric")
+    columns = [name for name in (*GRID_METRICS, *RULE_METRICS) if name in cells]
+    counts = seeds.groupby(place)["seed"].nunique()
+    cells = cells[columns].assign(seeds=counts).reset_index()
+    worst_last = cells.fillna({"bits_per_character": np.inf})
+    order = ["longest_copied", "bits_per_character", "cell"]
+    ordered = worst_last.sort_values(order, ascending=[False, True, True])
+    best = ordered.groupby("run").head(1).index
+    cells = cells.assign(chosen=cells.index.isin(best))
+    return cells[[*place, "seeds", *columns, "chosen"]].rename_axis(columns=None)
+
+
+def choose(grid: pd.DataFrame) -> dict[str, Values]:
+    """Return {run: {hyperparameter: value}}, the chosen cell of each run of a `grid`."""
     return {
-        str(run): {name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name))}
-        for run, row in best.iterrows()
+        str(row["run"]): {
+            name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name, np.nan))
+        }
+        for _, row in grid[grid["chosen"]].iterrows()
     }
 
 

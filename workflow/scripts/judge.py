@@ -4,7 +4,6 @@ Writes pages (`.md`, `.html`), the same as `.json`, and the summary over all tas
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.lib import catalogue, comparisons, ledger, ledger_text, store, tables
+from workflow.lib.command import errors_in_one_line
 
 
 def judged(folder: Path, experiments: Sequence[str]) -> dict[str, Any]:
@@ -59,10 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the page (md)")
     parser.add_argument("--experiments", nargs="+", required=True, help="those that were run")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("judge"):
         judge_all(options.tables, options.output, options.experiments)
-    except (OSError, ValueError) as error:
-        sys.exit(f"judge: {error}")
 
 
 if __name__ == "__main__":

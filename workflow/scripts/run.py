@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.lib import build, compute, data, provenance, spec, store, tuned
+from workflow.lib.command import errors_in_one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,10 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
-    try:
+    with errors_in_one_line(f"{options.spec['experiment']}/{options.spec['run']}"):
         execute(options.spec, options.output, options.checkpoint_seconds, options.tuned)
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f"{options.spec['experiment']}/{options.spec['run']}: {error}")
 
 
 if __name__ == "__main__":
