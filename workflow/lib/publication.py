@@ -144,6 +144,8 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
     files = [file for file in files if file.suffix in KINDS or "_summary" in file.stem]
+    grids = (root / "results" / dag.scale / "tables").glob("*_grid.csv")
+    files += sorted(file.relative_to(root) for file in grids)
     target = root / FOLDER
     new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
