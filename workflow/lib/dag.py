@@ -217,6 +217,13 @@ class Dag(NamedTuple):
         """Return the heading under which the report shows a figure."""
         return catalogue.load("figures")[wildcards.figure]["category"]
 
+    def figure_labels(self, wildcards: Any) -> dict[str, str]:
+        """Return how the report names a figure: one label (of two, it would make a switch)."""
+        number = catalogue.load("figures")[wildcards.figure]["paper_figure"]
+        caption = Path(f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
+        title = " ".join(caption.split("**")[1].split())
+        return {"figure": f"{'ours' if number == 'none' else number.zfill(2)}: {title}"}
+
 
 def _data_files(job: spec.Job) -> list[str]:
     """Return the data set of a job and its sidecar, if it has one."""

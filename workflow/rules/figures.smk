@@ -10,6 +10,7 @@ rule draw:
             dag.path("figures/{figure}.png"),
             caption="../report/figure.rst",
             category=dag.figure_category,
+            labels=dag.figure_labels,
         ),
         csv=dag.path("figures/{figure}.csv"),
     log:
