@@ -56,6 +56,7 @@ def run(
     optimizer: str,
     learning_rate: float,
     b1: float = 0.9,
+    clip_norm: float | None = None,
     diverged_above: float | None = None,
 ) -> Outcome:
     """Train and evaluate.
@@ -70,6 +71,7 @@ def run(
         optimizer: "sgd" or "adam" (b2 = 0.999).
         learning_rate: α, of the outer optimizer.
         b1: of Adam.
+        clip_norm: the norm that a longer gradient is scaled down to.
         diverged_above: a run whose last meta-loss is not finite, or above this, has diverged.
 
     Raises:
@@ -83,8 +85,9 @@ def run(
         optimizer=optimizer,
         learning_rate=learning_rate,
         b1=b1,
+        clip_norm=clip_norm,
     )
-    optimize = make_optimizer(optimizer, learning_rate, b1)
+    optimize = make_optimizer(optimizer, learning_rate, b1, clip_norm)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
@@ -135,6 +138,7 @@ def check(
     optimizer: str,
     learning_rate: float,
     b1: float = 0.9,
+    clip_norm: float | None = None,
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
@@ -149,13 +153,18 @@ def check(
         raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
     if not 0 <= b1 < 1:
         raise ValueError(f"b1={b1} must lie in [0, 1)")
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise ValueError(f"clip_norm={clip_norm} must be positive and finite")
 
 
 def make_optimizer(
-    name: str, learning_rate: float | Array, b1: float
+    name: str, learning_rate: float | Array, b1: float, clip_norm: float | None = None
 ) -> optax.GradientTransformation:
     """Return the optimizer of θ; its learning rate may be traced."""
-    return optax.adam(learning_rate, b1=b1) if name == "adam" else optax.sgd(learning_rate)
+    plain = optax.adam(learning_rate, b1=b1) if name == "adam" else optax.sgd(learning_rate)
+    if clip_norm is None:
+        return plain
+    return optax.chain(optax.clip_by_global_norm(clip_norm), plain)
 
 
 def start(
