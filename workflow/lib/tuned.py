@@ -4,8 +4,10 @@ A run that says `tuned: {experiment: E, run: R}` takes its learning rate and σ 
 run R of experiment E tried. Its own specification leaves them open; what was chosen goes into its
 sidecar. Tuning seeds start at 1000 and are never reported.
 
-The rule: of all cells of the grid, the one with the longest string copied at the end, averaged over
-the tuning seeds; among equals the one with the fewest bits per character; then the first.
+The rule: of all cells of the grid, the best one by the first metric of `RULES` that the table has,
+averaged over the tuning seeds; among equals the best by the second; then the first. That is, in the
+copy task, the longest string copied at the end, then the fewest bits per character; elsewhere the
+lowest mean over all updates of the loss that was trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from workflow.lib import spec, store
 from workflow.lib.choices import check_choice
 
 GRID_METRICS = ("learning_rate", "sigma")
+RULES = ({"longest_copied": -1, "bits_per_character": 1}, {"loss": 1})  # 1: low is good, -1: high
 Values = dict[str, float]
 
 
@@ -31,16 +34,18 @@ def choose(seeds: pd.DataFrame) -> dict[str, Values]:
     Raises:
         ValueError: the table lacks a metric of the rule.
     """
-    wanted = {"longest_copied", "bits_per_character", "learning_rate"}
-    missing = wanted - set(seeds["metric"])
-    if missing:
-        raise ValueError(f"the tuning table lacks {', '.join(sorted(missing))}; run it again")
+    found = set(seeds["metric"])
+    fitting = [rule for rule in RULES if found >= {*rule, "learning_rate"}]
+    if not fitting:
+        raise ValueError(
+            "the tuning table lacks learning_rate, or every metric to choose by; run it again"
+        )
     cells = seeds.pivot_table(
         index=["run", "cell"], columns="metric", values="value", aggfunc=_mean, dropna=False
     ).reset_index()
-    cells["bits_per_character"] = cells["bits_per_character"].fillna(np.inf)
-    order = ["run", "longest_copied", "bits_per_character", "cell"]
-    best = cells.sort_values(order, ascending=[True, False, True, True]).groupby("run").first()
+    for metric, sign in fitting[0].items():
+        cells[metric] = sign * cells[metric].fillna(sign * np.inf)
+    best = cells.sort_values(["run", *fitting[0], "cell"]).groupby("run").first()
     return {
         str(run): {name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name))}
         for run, row in best.iterrows()
@@ -99,9 +104,14 @@ def resolve(job: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, An
     return {**job, "protocol": protocol, "estimator": estimator}
 
 
-def with_tuning(jobs: Sequence[spec.Job]) -> list[spec.Job]:
-    """Return jobs and those of the tuning experiments that they wait for."""
+def with_tuning(jobs: Sequence[spec.Job], seeds: int | None = None) -> list[spec.Job]:
+    """Return jobs and those of the experiments that they wait for: that tune, or train, for them.
+
+    Args:
+        jobs: of one scale.
+        seeds: number of seeds, in place of the experiments' own.
+    """
     present = {job.spec["experiment"] for job in jobs}
-    wanted = {job.spec["tuned"]["experiment"] for job in jobs if "tuned" in job.spec}
-    more = tuple(sorted(wanted - present))
-    return [*jobs, *(spec.jobs(jobs[0].spec["scale"], more) if more else [])]
+    parts = [job.spec[key] for job in jobs for key in ("tuned", "trained") if key in job.spec]
+    more = tuple(sorted({part["experiment"] for part in parts} - present))
+    return [*jobs, *(spec.jobs(jobs[0].spec["scale"], more, seeds) if more else [])]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workflow.lib import build, spec, tuned
+from tasks._lolv2 import NUM_WEIGHTS
+from workflow.lib import build, spec, trained, tuned
 from workflow.lib.data import find
 
 EXAMPLES = 20
@@ -22,6 +23,7 @@ def check(job: Mapping[str, Any]) -> None:
     """
     try:
         job = tuned.resolve(job, tuned.stand_in(job))
+        job = trained.resolve(job, [[0.0] * NUM_WEIGHTS] if "trained" in job else None)
         task = build.task(job, _stand_in(job["data"]) if job["data"] else None)
         estimator = build.estimator(job, task)
         build.protocol(job).check(task, estimator, **job["protocol"]["args"])
