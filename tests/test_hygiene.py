@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("estimators", "figures", "tasks", "tests", "workflow")
+PACKAGES = ("estimators", "examples", "figures", "tasks", "tests", "workflow")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_SNAKEFILE_LINES = 300, 80, 60

@@ -24,6 +24,7 @@ import pandas as pd
 
 from workflow.lib import stats
 from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.surface_statistics import sign_change_ratio, steepest_ratio
 from workflow.lib.variance_statistics import (
     mean_ratio,
     noise_growth,
@@ -169,6 +170,8 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         unroll_slope,
         worst_theory_ratio,
         noise_growth,
+        sign_change_ratio,
+        steepest_ratio,
     )
 }
 

@@ -61,17 +61,31 @@ def weights(job: Mapping[str, Any], path: Path | None) -> list[list[float]] | No
         )
     if path is None:
         return None
-    runs = store.read_json(path)["runs"]
-    check_choice(f"run in {path}", job["trained"]["run"], tuple(runs))
-    known = runs[job["trained"]["run"]]["weights"]
     first, last = job["seeds"]
-    missing = [seed for seed in range(first, last + 1) if str(seed) not in known]
-    if missing:
+    return [load(path, job["trained"]["run"], seed) for seed in range(first, last + 1)]
+
+
+def load(path: Path, run: str, seed: int) -> list[float]:
+    """Return the weights that a run has trained at a seed.
+
+    Args:
+        path: the file that `gather` has filled.
+        run: name of the run.
+        seed: of its meta-training.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, does not know the run, or lacks the seed.
+    """
+    runs = store.read_json(path)["runs"]
+    check_choice(f"run in {path}", run, tuple(runs))
+    known = runs[run]["weights"]
+    if str(seed) not in known:
         raise ValueError(
-            f"{path} has no optimizer of seed {missing[0]} of run '{job['trained']['run']}', only "
-            f"of {', '.join(known)}; give both experiments the same seeds"
+            f"{path} has no optimizer of seed {seed} of run '{run}', only of {', '.join(known)}; "
+            "give the experiment more seeds"
         )
-    return [known[str(seed)] for seed in range(first, last + 1)]
+    return known[str(seed)]
 
 
 def resolve(job: Mapping[str, Any], rows: list[list[float]] | None) -> dict[str, Any]:
