@@ -47,7 +47,9 @@ def choose(seeds: pd.DataFrame) -> dict[str, Values]:
         cells[metric] = sign * cells[metric].fillna(sign * np.inf)
     best = cells.sort_values(["run", *fitting[0], "cell"]).groupby("run").first()
     return {
-        str(run): {name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name))}
+        str(run): {
+            name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name, np.nan))
+        }
         for run, row in best.iterrows()
     }
 
