@@ -1,5 +1,5 @@
 # `make` sets up .venv from requirements.lock and reproduces the paper at laptop scale.
-# `make help` lists the rest. Options: SCALE=smoke|laptop|paper  CORES=all|N  WORKERS=auto|N (tests)  PYTHON=python3.12
+# `make help` lists the rest. Options: SCALE=smoke|laptop|paper|published  CORES=all|N  WORKERS=auto|N (tests)  PYTHON=python3.12
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -12,7 +12,7 @@ IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
-.PHONY: all smoke test verify benchmark lint help
+.PHONY: all smoke test verify report publish readme benchmark benchmark-peers peers lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -23,11 +23,29 @@ smoke: all  ## the same at the smallest scale: every rule, no science, minutes
 test: .venv/.complete  ## all tests
 	$(IN_VENV) pytest -n $(WORKERS) --dist loadfile
 
-verify: .venv/.complete  ## compare finished results with their hashes, settings, code and data
+verify: .venv/.complete  ## check finished results, and compare them with the published ones
 	$(IN_VENV) python -m workflow.scripts.verify --scale $(SCALE)
+
+report: .venv/.complete  ## one page with claims, figures and captions: report.html
+	$(IN_VENV) $(SNAKEMAKE) --report report.html
+
+publish: .venv/.complete  ## copy a finished, verified run to results/published; refresh the pages
+	$(IN_VENV) python -m workflow.scripts.publish --scale $(SCALE)
+
+readme: SCALE := published
+readme: .venv/.complete  ## redraw and judge what is published; the parts of README.md and ARTIFACT.md that hold results
+	$(IN_VENV) $(SNAKEMAKE)
+	$(IN_VENV) python -m workflow.scripts.documents
 
 benchmark: .venv/.complete  ## speed of the estimators on this machine
 	$(IN_VENV) python -m workflow.scripts.benchmark
+
+peers: .venv/.complete  ## install evosax, an independent implementation: `make test` then compares with it
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-peers.lock
+
+benchmark-peers: peers  ## speed of the estimators against evosax, as ratios
+	$(IN_VENV) python -m workflow.scripts.benchmark_peers
 
 lint: .venv/.complete  ## style of the code and of the workflow
 	$(IN_VENV) ruff check
@@ -36,7 +54,7 @@ lint: .venv/.complete  ## style of the code and of the workflow
 	$(IN_VENV) snakemake --lint
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 # The stamp is written last: a set-up that was interrupted starts anew.
 .venv/.complete: requirements.lock

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
+from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
 from estimators._particles import Layout, Paths, persistent_paths
 from estimators.base import (
     Estimator,
@@ -113,32 +113,22 @@ def antithetic_es(
     Raises:
         ValueError: with the numbers in it, if a hyperparameter is out of its range.
     """
-    _check(task, num_particles, sigma, truncation, breakstep, chunk_size)
-    if not rule.stores and chunk_size is None:
-        raise ValueError(
-            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
-            "chunk of particles at a time"
-        )
+    _check(task, rule, num_particles, sigma, truncation, breakstep, chunk_size)
     layout = Layout(num_particles // 2, chunk_size, sigma)
     clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
 
     def draw(key: Key, theta: Theta) -> Array:
-        flat, key = ravel_pytree(theta)[0], stream(key, "epsilon")
-        if not rule.stores:
-            return layout.pair_keys(key, flat)
-        normal = layout.normal(key, flat)
-        return jnp.asarray(sigma, flat.dtype) * (normal if layout.chunked else normal.T)
+        return layout.draw(stream(key, "epsilon"), ravel_pytree(theta)[0], rule.stores)
 
     def sample(key: Key, theta: Theta) -> Sample:
         return Sample(key, draw(key, theta) if rule.redraws else None)
 
     def init(key: Key, theta: Theta) -> ESState:
         flat, unravel = ravel_pytree(theta)
-        clock = first_clock(key, clock_shape)
+        clock = first_clock(key, task.horizon, clock_shape)
         epsilon = draw(key, theta)
-        none = jnp.zeros((layout.num_pairs, 1) if layout.chunked else (1, layout.num_pairs))
-        states = path.begin(unravel, flat, none.astype(flat.dtype), clock)
+        states = path.begin(unravel, flat, layout.zero(flat), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
@@ -148,27 +138,26 @@ def antithetic_es(
         def fresh() -> Array:
             return draw(sample.key, theta) if sample.epsilon is None else sample.epsilon
 
-        begins = due(clock, task.horizon, truncation)
+        begins, clock = restarted(clock, sample.key, task.horizon, truncation)
         if task.horizon is not None:
-            clock = restart(clock, begins, sample.key)
-            memory = where_due(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
+            memory = where_begun(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
         memory, epsilon, weight = rule.unroll(fresh, memory, clock.t // truncation)
         if task.horizon is not None:
-            states = where_due(
+            states = where_begun(
                 begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
             )
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
         difference = losses[0] - losses[1]
         total = layout.weighted_sum(difference, weight, flat)
         gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
+        clock, steps = advanced(clock, truncation)
         info = Info(
             loss=losses.mean(),
             inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
+            steps=steps,
+            ended=ended(clock).all(),
         )
         return unravel(gradient), ESState(clock, memory, states), info
 
@@ -177,6 +166,7 @@ def antithetic_es(
 
 def _check(
     task: Task,
+    rule: Rule,
     num_particles: int,
     sigma: float,
     truncation: int,
@@ -197,4 +187,9 @@ def _check(
     if chunk_size is not None and not 1 <= chunk_size <= num_particles:
         raise ValueError(
             f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"
+        )
+    if chunk_size is None and not rule.stores:
+        raise ValueError(
+            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
+            "chunk of particles at a time"
         )

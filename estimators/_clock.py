@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tasks.base import Array, Key, stream
+from estimators.base import Info, all_finite
+from tasks.base import Array, Key, Theta, stream
+
+NEVER = 2**31 - 1  # the end of an inner problem that has none
+Horizon = int | Callable[[Key], Array] | None
 
 
 class Clock(NamedTuple):
@@ -19,103 +23,119 @@ class Clock(NamedTuple):
 
     Attributes:
         t: int32, inner steps taken.
+        end: int32, T of the current inner problem; 0 before the first one begins.
         problem: int32, inner problems begun so far.
         key: PRNG key of the current inner problem.
     """
 
     t: Array
+    end: Array
     problem: Array
     key: Key
 
 
-def first_clock(key: Key, shape: tuple[int, ...] = ()) -> Clock:
-    """Return clocks at t = 0 with no inner problem begun yet."""
+def first_clock(key: Key, horizon: Horizon, shape: tuple[int, ...] = ()) -> Clock:
+    """Return clocks at t = 0 of a problem that never ends, or, for one to begin, has ended."""
     zero = jnp.zeros(shape, jnp.int32)
-    return Clock(zero, zero, _problem_keys(key, shape))
+    end = jnp.full(shape, NEVER, jnp.int32) if horizon is None else zero
+    return Clock(zero, end, zero, _problem_keys(key, shape))
 
 
-Horizon = int | Callable[[Key], Array] | None
+def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tuple[Array, Clock]:
+    """Begin a new inner problem, with a key that comes from `key`, where the old one has ended.
 
-
-def due(clock: Clock, horizon: Horizon, truncation: int) -> Array:
-    """Return where a new inner problem must begin: at first, and when t has reached its end.
-
-    In breakstep the first problem of pair i of n ends early, after the fraction (i + 1)/n of the
-    horizon (rounded up to whole unrolls), so that the pairs stand at different points ever after.
+    Its length is settled here, once. In breakstep the first problem of pair i of n ends early,
+    after the fraction (i + 1)/n of the horizon (rounded up to whole unrolls), so that the pairs
+    stand at different points ever after.
 
     Args:
         clock: where the inner problems stand.
+        key: of this step.
         horizon: `Task.horizon`.
         truncation: K.
 
     Returns:
-        bool, the shape of the clock.
+        Where a problem begins, bool, the shape of the clock; and the clock.
     """
+    shape = clock.t.shape
     if horizon is None:
-        return jnp.zeros(clock.t.shape, bool)
-    end = _end(clock, horizon)
-    if clock.t.ndim:
-        num_pairs = clock.t.size
+        return jnp.zeros(shape, bool), clock
+    begins, keys = ended(clock), _problem_keys(key, shape)
+    if callable(horizon):
+        end = horizon(stream(keys, "init_state"))
+    else:
+        end = jnp.full(shape, horizon, jnp.int32)
+    if shape:
+        (num_pairs,) = shape
         unrolls = (jnp.arange(num_pairs, dtype=jnp.int32) + 1) * (horizon // truncation)
         staggered = -(-unrolls // num_pairs) * truncation
-        end = jnp.where(clock.problem == 1, staggered, end)
-    return (clock.problem == 0) | (clock.t >= end)
-
-
-def _end(clock: Clock, horizon: int | Callable[[Key], Array]) -> Array:
-    """Return T of the current inner problem, int32, the shape of the clock."""
-    if callable(horizon):
-        return horizon(stream(clock.key, "init_state"))
-    return jnp.full(clock.t.shape, horizon, jnp.int32)
-
-
-def advanced(clock: Clock, horizon: Horizon, truncation: int) -> tuple[Clock, Array, Array]:
-    """Return the clock after an unroll, the inner steps that it took, and whether that was the end.
-
-    Args:
-        clock: where the inner problems stood before the unroll.
-        horizon: `Task.horizon`.
-        truncation: K.
-
-    Returns:
-        The clock; an int32 scalar: K, or less where a problem of its own length ended within the
-        unroll; and a bool scalar: whether all inner problems have come to their end.
-    """
-    steps = jnp.int32(truncation)
-    if callable(horizon):
-        steps = jnp.minimum(steps, _end(clock, horizon) - clock.t)
-    clock = clock._replace(t=clock.t + steps)
-    ended = False if horizon is None else (clock.t >= _end(clock, horizon)).all()
-    return clock, steps, jnp.asarray(ended)
-
-
-def restart(clock: Clock, due: Array, key: Key) -> Clock:
-    """Start a new inner problem, with a key that comes from `key`, where one is due."""
-    return Clock(
-        t=jnp.where(due, 0, clock.t),
-        problem=clock.problem + due.astype(jnp.int32),
-        key=jnp.where(due, _problem_keys(key, clock.t.shape), clock.key),
+        end = jnp.where(clock.problem == 0, staggered, end)
+    return begins, Clock(
+        t=jnp.where(begins, 0, clock.t),
+        end=jnp.where(begins, end, clock.end),
+        problem=clock.problem + begins.astype(jnp.int32),
+        key=jnp.where(begins, keys, clock.key),
     )
 
 
-def where_due(due: Array, new: Callable[[], Any], old: Any, axis: int = 0) -> Any:
-    """Return `new()` where an inner problem is due and `old` elsewhere; skip `new` if none is.
+def advanced(clock: Clock, truncation: int) -> tuple[Clock, Array]:
+    """Return the clock after an unroll of K steps, and how many of them a problem still had.
+
+    Returns:
+        The clock, and an int32 scalar: K, or less where a problem of its own length ended within
+        the unroll (K divides a length that all problems share).
+    """
+    steps = jnp.minimum(truncation, clock.end - clock.t)
+    return clock._replace(t=clock.t + steps), steps.min()
+
+
+def ended(clock: Clock) -> Array:
+    """Return where the inner problem has come to its end, bool, the shape of the clock."""
+    return clock.t >= clock.end
+
+
+def path_info(
+    clock: Clock, truncation: int, begins: Array, loss: Array, gradient: Theta
+) -> tuple[Clock, Info]:
+    """Return the clock after an unroll of one path, without particles, and what to report of it.
 
     Args:
-        due: bool, () or [n].
+        clock: where the inner problem stood before the unroll.
+        truncation: K.
+        begins: bool scalar, whether the inner problem began with this unroll.
+        loss: summed over the unroll.
+        gradient: the estimate.
+    """
+    clock, steps = advanced(clock, truncation)
+    info = Info(
+        loss=loss,
+        inner_steps=jnp.int32(truncation),
+        num_resets=begins.astype(jnp.int32),
+        finite=all_finite(gradient),
+        steps=steps,
+        ended=ended(clock),
+    )
+    return clock, info
+
+
+def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) -> Any:
+    """Return `new()` where an inner problem begins, `old` elsewhere; skip `new` if none does.
+
+    Args:
+        begins: bool, () or [n].
         new: returns a tree like `old`.
-        old: tree of arrays whose axis `axis` counts the n pairs, where `due` is [n].
+        old: tree of arrays whose axis `axis` counts the n pairs, where `begins` is [n].
         axis: that axis.
     """
 
     def merge(new_leaf: Array, old_leaf: Array) -> Array:
-        if due.ndim == 0:
+        if begins.ndim == 0:
             return new_leaf
         shape = [1] * old_leaf.ndim
-        shape[axis] = due.size
-        return jnp.where(due.reshape(shape), new_leaf, old_leaf)
+        shape[axis] = begins.size
+        return jnp.where(begins.reshape(shape), new_leaf, old_leaf)
 
-    return jax.lax.cond(due.any(), lambda: jax.tree.map(merge, new(), old), lambda: old)
+    return jax.lax.cond(begins.any(), lambda: jax.tree.map(merge, new(), old), lambda: old)
 
 
 def _problem_keys(key: Key, shape: tuple[int, ...]) -> Key:

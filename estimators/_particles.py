@@ -41,6 +41,21 @@ class Layout(NamedTuple):
         """Axis of the pairs in ε and in everything else that has one entry per pair."""
         return 0 if self.chunked else -1
 
+    def draw(self, key: Key, theta: Array, stored: bool) -> Array:
+        """Draw ε ~ N(0, σ² I) for every pair: the numbers, or their keys if they are not stored.
+
+        Raises:
+            ValueError: not stored, and θ is so small that pairs have no keys of their own.
+        """
+        if not stored:
+            return self.pair_keys(key, theta)
+        normal = self.normal(key, theta)
+        return jnp.asarray(self.sigma, theta.dtype) * (normal if self.chunked else normal.T)
+
+    def zero(self, theta: Array) -> Array:
+        """Return the ε of unperturbed particles, which is the same for all entries of θ."""
+        return jnp.zeros((self.num_pairs, 1) if self.chunked else (1, self.num_pairs), theta.dtype)
+
     def normal(self, key: Key, theta: Array) -> Array:
         """Draw standard normals [n, P]; of a large θ, each pair's from a key of its own."""
         if theta.size < OWN_KEYS:

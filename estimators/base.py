@@ -25,8 +25,8 @@ class Info(NamedTuple):
         inner_steps: int32 scalar, inner steps run in this step, summed over particles.
         num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
         finite: bool scalar, whether every entry of the gradient is finite.
-        truncation: int32 scalar, inner steps by which every inner problem moved on: K, or what was
-            left of a problem of its own length.
+        steps: int32 scalar, inner steps by which every inner problem moved on: K, or what was left
+            of a problem of its own length.
         ended: bool scalar, whether every inner problem has now come to its end.
     """
 
@@ -34,7 +34,7 @@ class Info(NamedTuple):
     inner_steps: Array
     num_resets: Array
     finite: Array
-    truncation: Array
+    steps: Array
     ended: Array
 
 

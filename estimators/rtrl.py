@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -48,14 +48,13 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         return jax.vmap(column, out_axes=(None, 0))(jnp.eye(flat.size, dtype=flat.dtype))
 
     def init(key: Key, theta: Theta) -> RTRLState:
-        clock = first_clock(key)
+        clock = first_clock(key, task.horizon)
         return RTRLState(clock, *begin(theta, clock))
 
     def update(key: Key, theta: Theta, state: RTRLState) -> tuple[Theta, RTRLState, Info]:
         flat, unravel = ravel_pytree(theta)
-        begins = due(state.clock, task.horizon, truncation)
-        clock = restart(state.clock, begins, key)
-        start, jacobian = where_due(
+        begins, clock = restarted(state.clock, key, task.horizon, truncation)
+        start, jacobian = where_begun(
             begins, lambda: begin(theta, clock), (state.state, state.jacobian)
         )
 
@@ -67,15 +66,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
 
         eye = jnp.eye(flat.size, dtype=flat.dtype)
         (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
-        info = Info(
-            loss=loss,
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
-        )
+        clock, info = path_info(clock, truncation, begins, loss, gradient)
         return unravel(gradient), RTRLState(clock, end, jacobian), info
 
     return make_estimator(init, update)

@@ -9,10 +9,9 @@ backward inner steps, memory for K states.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -39,28 +38,19 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
         return task.init_state(stream(clock.key, "init_state"), theta)
 
     def init(key: Key, theta: Theta) -> TBPTTState:
-        clock = first_clock(key)
+        clock = first_clock(key, task.horizon)
         return TBPTTState(clock, begin(theta, clock))
 
     def update(key: Key, theta: Theta, state: TBPTTState) -> tuple[Theta, TBPTTState, Info]:
-        clock, begins = state.clock, due(state.clock, task.horizon, truncation)
-        clock = restart(clock, begins, key)
+        begins, clock = restarted(state.clock, key, task.horizon, truncation)
 
         def loss(theta: Theta) -> tuple[Array, State]:
-            start = where_due(begins, lambda: begin(theta, clock), state.state)
+            start = where_begun(begins, lambda: begin(theta, clock), state.state)
             end, loss = unroll(task.step, clock.key, theta, start, clock.t, truncation)
             return loss, end
 
         (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(theta)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
-        info = Info(
-            loss=value,
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
-        )
+        clock, info = path_info(clock, truncation, begins, value, gradient)
         return gradient, TBPTTState(clock, end), info
 
     return make_estimator(init, update)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, due, first_clock, restart, where_due
-from estimators.base import Estimator, Info, all_finite, check_truncation, make_estimator
+from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 STABILISER = 1e-7  # keeps the ratio of two norms finite (predecessor's code)
@@ -59,14 +59,13 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
         return state, nu, pull(nu)[0]
 
     def init(key: Key, theta: Theta) -> UOROState:
-        clock = first_clock(key)
+        clock = first_clock(key, task.horizon)
         return UOROState(clock, *begin(key, theta, clock))
 
     def update(key: Key, theta: Theta, state: UOROState) -> tuple[Theta, UOROState, Info]:
         flat, unravel = ravel_pytree(theta)
-        begins = due(state.clock, task.horizon, truncation)
-        clock = restart(state.clock, begins, key)
-        start = where_due(begins, lambda: begin(key, theta, clock), tuple(state[1:]))
+        begins, clock = restarted(state.clock, key, task.horizon, truncation)
+        start = where_begun(begins, lambda: begin(key, theta, clock), tuple(state[1:]))
 
         def inner_step(carry: tuple, k: Array) -> tuple[tuple, tuple[Array, Array]]:
             state, state_factor, theta_factor = carry
@@ -92,15 +91,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
             inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
         )
         gradient = gradients.sum(axis=0)
-        clock, steps, ended = advanced(clock, task.horizon, truncation)
-        info = Info(
-            loss=losses.sum(),
-            inner_steps=jnp.int32(truncation),
-            num_resets=begins.astype(jnp.int32),
-            finite=all_finite(gradient),
-            truncation=steps,
-            ended=ended,
-        )
+        clock, info = path_info(clock, truncation, begins, losses.sum(), gradient)
         return unravel(gradient), UOROState(clock, *end), info
 
     return make_estimator(init, update)

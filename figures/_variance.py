@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from workflow.lib import style, sweeps
 
@@ -22,10 +22,20 @@ def closed_form(table: pd.DataFrame, run: str, metric: str) -> pd.Series:
     return style.select(table, run, metric).set_index("cell")["mean"].sort_index()
 
 
+def covered(rows: pd.DataFrame) -> str:
+    """Return at how many points the interval of the mean holds the closed form, and what N is."""
+    inside = rows["closed_form"].between(rows["mean_low"], rows["mean_high"])
+    particles = f"N = {rows['num_particles'].iloc[0]:g}"
+    return f"{particles}, closed form inside the interval at {inside.sum()} of {len(rows)} points"
+
+
 def plain_ticks(panel: Axes) -> None:
-    """Label the logarithmic y axis with plain numbers, minor ticks too where there is room."""
-    panel.yaxis.set_major_formatter(LogFormatter())
-    panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
+    """Label the logarithmic y axis of what is drawn with plain numbers, a few within a decade."""
+    low, high = panel.get_ylim()
+    if high < 10 * low:
+        panel.yaxis.set_major_locator(MaxNLocator(5))
+        panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
 def points(panel: Axes, rows: pd.DataFrame, x: str, look: dict) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._variance import BARS, SCENARIOS, closed_form, measured, points
+from figures._variance import BARS, SCENARIOS, closed_form, covered, measured, points
 from workflow.lib import style
 
 EXPERIMENT, METRIC = "variance_unrolls", "variance"
@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     values = shown[["mean", "closed_form"]]
     for panel in panels:
         panel.set_ylim(0.6 * values.min(axis=None), 1.6 * values.max(axis=None))
-    style.footer(figure, shown, band=BARS)
+    style.footer(figure, shown, covered(shown), band=BARS)
     return figure, shown
 
 

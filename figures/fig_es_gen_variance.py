@@ -9,7 +9,15 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures._variance import BARS, SCENARIOS, closed_form, measured, plain_ticks, points
+from figures._variance import (
+    BARS,
+    SCENARIOS,
+    closed_form,
+    covered,
+    measured,
+    plain_ticks,
+    points,
+)
 from workflow.lib import style
 
 EXPERIMENT, METRIC = "variance_es_gen", "variance"
@@ -36,6 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             ring = {"markerfacecolor": "none", "markersize": 7, "zorder": 4}
             panel.plot(every.iloc[end], form.iloc[end], **ends, **ring)
         panel.set(xscale="log", yscale="log", xlabel="Unrolls between fresh perturbations")
+        panel.margins(y=0.12)
         plain_ticks(panel)
         panel.set_title(f"({letter}) {title}")
         drawn.append(rows)
@@ -43,5 +52,6 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     shown = pd.concat(drawn, ignore_index=True)
-    style.footer(figure, shown, f"K = {shown['truncation'].iloc[0]:g}", band=BARS)
+    extra = f"K = {shown['truncation'].iloc[0]:g}, {covered(shown)}"
+    style.footer(figure, shown, extra, band=BARS)
     return figure, shown

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow.lib import store, tables
+from workflow.lib import spec, store, tables
 from workflow.scripts.aggregate import aggregate
 
 
@@ -65,9 +65,28 @@ def write_run(
         "timings": {"wall_s": 1.5},
         "device_kind": "cpu",
         "versions": {"jax": "0"},
+        "cpu": "a processor",
+        "backend": "cpu",
+        "git": {"commit": "0" * 40, "dirty": False},
+        "peak_memory_mb": 250.0,
+        "spec_sha256": "1" * 64,
+        "content_sha256": "2" * 64,
+        "code": {},
+        "data": {},
     }
     store.write_json(path.with_suffix(".json"), sidecar)
     return path
+
+
+def write_curves(folder: Path, experiment: str, seeds: int = 4) -> list[Path]:
+    """Write falling meta-losses for every run of an experiment that trains θ."""
+    paths = []
+    for job in spec.jobs("smoke", (experiment,)):
+        losses = np.exp(-np.arange(12.0)) * np.linspace(1, 2, seeds)[:, None]
+        name, estimator = job.spec["run"], job.spec["estimator"]["name"]
+        values = {"meta_loss": losses}
+        paths.append(write_run(folder, experiment, name, values, estimator=estimator))
+    return paths
 
 
 def aggregated(paths: Sequence[Path], folder: Path, experiment: str) -> dict[str, pd.DataFrame]:

@@ -191,3 +191,20 @@ def copy_task(folder: Path, seeds: int = 4) -> list[Path]:
             run = family + length
             paths.append(write_run(folder, "copy_task", run, values, estimator=family))
     return paths
+
+
+def estimator_footprint(folder: Path) -> list[Path]:
+    """Write the counts of ES-Single and PES."""
+    names = (
+        "perturbations",
+        "numbers_drawn",
+        "arrays_kept",
+        "arrays_in_use",
+        "statements",
+        "lines",
+    )
+    paths = []
+    for run, counts in (("es_single", (1, 10, 1, 1, 7, 14)), ("pes", (10, 100, 1, 2, 12, 12))):
+        values = {name: np.array([[count]]) for name, count in zip(names, counts, strict=True)}
+        paths.append(write_run(folder, "estimator_footprint", run, values, estimator=run))
+    return paths

@@ -36,7 +36,9 @@ def test_end_over_best_is_one_for_a_path_that_ends_at_its_lowest():
 
 
 def test_path_length_ratio_sums_changes_whatever_the_order_of_the_rows():
-    rows = both({0: [0.0, 1.0, 2.0]}, {0: [0.0, 3.0, -1.0, 0.0]}).sample(frac=1, random_state=1)
+    rows = both({0: [0.0, 1.0, 2.0, 2.0]}, {0: [0.0, 3.0, -1.0, 0.0]}).sample(
+        frac=1, random_state=1
+    )
     estimate = claims.path_length_ratio(rows, 0.05, **PAIR, ceiling=100.0)
     assert estimate.interval.value == pytest.approx(2 / 8)
 

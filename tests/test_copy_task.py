@@ -6,6 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 from scipy import stats
@@ -147,7 +148,7 @@ def test_windows_of_any_length_sum_to_the_whole_sequence(name):
     np.testing.assert_allclose(fine.loss.sum(), coarse.loss.sum(), rtol=1e-5)
     np.testing.assert_array_equal(fine.ended, [False, False, False, True])
     assert bool(coarse.ended[0])
-    assert int(coarse.truncation[0]) == 4
+    assert int(coarse.steps[0]) == 4
     if name == "es_single":
         fine = toy_tasks.gradients(build_estimator(1), KEY, theta, 4).sum(axis=0)
         coarse = toy_tasks.gradients(build_estimator(7), KEY, theta, 1)[0]
@@ -162,13 +163,18 @@ def test_problems_of_their_own_length_go_with_lockstep_only():
         toy_tasks.es("full_es", task, None)
 
 
-def train(checkpoint, *, estimator="es_single", truncation=1, **task):
-    """Train for 40 steps on two seeds through the runner."""
+def specification(estimator, truncation, **task):
+    """Return the task and the estimator of a run whose T grows at every sequence."""
     es = {"num_particles": 4, "sigma": 0.1, "chunk_size": 2} if estimator != "tbptt" else {}
-    spec = {
+    return {
         "task": {"name": "copy_task", "args": EAGER | task},
         "estimator": {"name": estimator, "args": es | {"truncation": truncation}},
     }
+
+
+def train(checkpoint, *, estimator="es_single", truncation=1, **task):
+    """Train for 40 steps on two seeds through the runner."""
+    spec = specification(estimator, truncation, **task)
     built = build.task(spec, None)
     return meta_training.run(
         built,
@@ -186,6 +192,25 @@ def metric(outcome, name):
     """Return a metric as [log points, seeds]."""
     rows = outcome.rows[outcome.rows["metric"] == name]
     return rows.pivot(index="outer_step", columns="seed", values="value").to_numpy()
+
+
+@pytest.mark.parametrize(("estimator", "truncation"), [("es_single", 1), ("tbptt", 5)])
+def test_growth_changes_the_next_sequence_and_not_the_one_that_ends(estimator, truncation):
+    """A sequence that has ended is followed by a new one at once, however T has grown."""
+    spec = specification(estimator, truncation, max_length=40)
+    task = build.task(spec, None)
+    estimator, optimizer = build.estimator(spec, task), optax.sgd(1e-3)
+
+    def step(carry, key):
+        sample = estimator.sample(key, carry.theta)
+        carry, _, info = meta_training.outer_step(task, estimator, optimizer, carry, sample)
+        return carry, (info.ended, info.num_resets, carry.progress.longest)
+
+    carry = meta_training.start(task, estimator, optimizer, KEY)
+    _, (ended, resets, longest) = jax.lax.scan(step, carry, jax.random.split(KEY, 60))
+    assert ended.sum() > 5
+    np.testing.assert_array_equal(resets[1:], ended[:-1])
+    np.testing.assert_array_equal(longest, 1 + np.cumsum(ended))
 
 
 @pytest.mark.parametrize(("estimator", "truncation"), [("es_single", 1), ("tbptt", 5)])

@@ -1,92 +1,20 @@
 """The whole workflow at smoke scale, in a copy of the artifact whose path has a space."""
 
-import contextlib
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from workflow.lib import catalogue, spec, store
+from tests.artifact import ROOT, call, copy_artifact, edited, planned, snakemake, verify, written
+from workflow.lib import catalogue, spec
 from workflow.lib.dag import Dag
 
 pytestmark = pytest.mark.dag
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("estimators", "figures", "tasks", "workflow")
 KNOBS = {"scale": "smoke", "experiments": "all", "seeds": 0}
 NOTHING = "Nothing to be done"
-
-
-def copy_artifact(folder):
-    """Copy what the workflow consists of, then the small data set, to `folder`."""
-    folder.mkdir()
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy2(ROOT / name, folder)
-    (folder / "data").mkdir()
-    for file in (ROOT / "data").glob("synthetic_digits.*"):
-        shutil.copy(file, folder / "data")
-    return folder
-
-
-def environment(**more):
-    """Return this environment with the running python's programs first on the path."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, **more}
-
-
-def call(folder, *command, **more):
-    """Run a command in `folder`; return its exit status, with all it printed in `stdout`."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(**more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
-def snakemake(folder, *arguments, config=("scale=smoke",), **more):
-    return call(folder, "snakemake", *arguments, "--config", *config, **more)
-
-
-def planned(folder, *arguments, **options):
-    """Return the messages of the jobs that a dry run plans."""
-    done = snakemake(folder, "--dry-run", *arguments, **options)
-    assert done.returncode == 0, done.stdout
-    return set(re.findall(r"^Job \d+: (.*)$", done.stdout, re.MULTILINE))
-
-
-def verify(folder):
-    return call(folder, "python", "-m", "workflow.scripts.verify", "--scale", "smoke")
-
-
-def edited(path, old, new):
-    """Replace text in a file for the length of a `with` block."""
-    content = path.read_bytes()
-    assert old.encode() in content
-    return written(path, content.replace(old.encode(), new.encode(), 1))
-
-
-@contextlib.contextmanager
-def written(path, new):
-    """Write other bytes to a file; put the file back afterwards, date and all."""
-    content, date = path.read_bytes(), path.stat()
-    path.write_bytes(new)
-    try:
-        yield
-    finally:
-        path.write_bytes(content)
-        os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +35,7 @@ def downstream(experiment):
     """Return the messages of what is made from the runs of an experiment."""
     figures = catalogue.load("figures").items()
     drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
-    rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+    rested_on = sum(map(catalogue.rests_on, catalogue.load("claims").values()), ())
     return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
 
 
@@ -257,40 +185,6 @@ def test_an_unknown_estimator_is_one_line(fresh):
         done = snakemake(fresh, "--dry-run")
     line = "snakemake: unknown estimator of quadratic_bias/pes 'pse'; the nearest is 'pes'"
     assert line in done.stdout.splitlines()
-
-
-def test_elsewhere_snakemake_says_what_is_missing(fresh, tmp_path):
-    done = snakemake(tmp_path, "--dry-run", "--snakefile", str(fresh / "Snakefile"))
-    assert done.returncode == 1
-    assert "workflow/config/default.yaml but it is not present" in done.stdout
-
-
-def test_killed_in_the_middle_it_goes_on_to_the_same_results(fresh, finished):
-    runs, jobs = fresh / "results/smoke/runs", spec.jobs("smoke", ("quadratic_bias",))
-    config = ("scale=smoke", "experiments=quadratic_bias")
-    shutil.copytree(finished / "results/.compiled", fresh / "results/.compiled")
-    process = subprocess.Popen(
-        ["snakemake", "--cores", "2", "--config", *config],
-        cwd=fresh,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    while len(list(runs.rglob("*.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert 2 <= len(list(runs.rglob("*.json"))) < len(jobs), "killed in the middle"
-    stuck = snakemake(fresh, "--cores", "2", config=config)
-    assert re.search("--unlock|--rerun-incomplete", stuck.stdout), "Snakemake says what to do"
-    assert snakemake(fresh, "--unlock", config=config).returncode == 0
-    done = snakemake(fresh, "--cores", "2", "--rerun-incomplete", config=config)
-    assert done.returncode == 0, done.stdout
-    for job in jobs:
-        first, second = (store.read_json(root / job.sidecar) for root in (finished, fresh))
-        assert first["content_sha256"] == second["content_sha256"], job.parquet
 
 
 def test_the_workflow_is_lint_free(fresh):

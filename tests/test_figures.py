@@ -1,12 +1,13 @@
 """The figures: every registered one draws from small tables, twice with the same bytes, no jax."""
 
+import functools
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 
-from tests import synthetic_runs
+from tests import run_files, synthetic_runs
 from workflow.lib import catalogue, style
 from workflow.scripts import draw
 
@@ -19,7 +20,8 @@ def folder(tmp_path_factory):
     for experiment in sorted(
         {name for figure in FIGURES.values() for name in figure["experiments"]}
     ):
-        paths = getattr(synthetic_runs, experiment)(folder / "runs")
+        curves = functools.partial(run_files.write_curves, experiment=experiment)
+        paths = getattr(synthetic_runs, experiment, curves)(folder / "runs")
         synthetic_runs.aggregated(paths, folder, experiment)
     return folder
 

@@ -10,6 +10,7 @@ from workflow.lib import gradient_variance
 from workflow.lib.compute import Checkpoint
 
 CASES, REPETITIONS, PARAMETERS = 4000, 6, 3
+DECOMPOSED = ("squared_error", "variance", "squared_bias")
 
 
 def moments(bias):
@@ -18,8 +19,7 @@ def moments(bias):
     exact = np.array([1.0, 2.0, 3.0])
     noise = rng.normal(size=(CASES, REPETITIONS, PARAMETERS))
     values = [gradient_variance.errors(exact + bias + case, exact) for case in noise]
-    names = ("variance", "squared_bias", "squared_error")
-    return {name: np.array([case[name].mean() for case in values]) for name in names}
+    return {name: np.array([case[name].mean() for case in values]) for name in DECOMPOSED}
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.5])
@@ -75,8 +75,17 @@ def test_the_base_is_one_full_es_estimate():
     values = outcome("pes", 4, base=base)
     found, exact = values["squared_error_base"], values["squared_error"]
     np.testing.assert_allclose(found, exact, rtol=0.1, atol=0.05)
+    for reference in ("", "_base"):  # equal for any sample, and any reference
+        mean = {name: values[f"{name}{reference}"].mean() for name in DECOMPOSED}
+        assert mean["squared_error"] == pytest.approx(mean["variance"] + mean["squared_bias"])
     with pytest.raises(ValueError, match=r"unknown hyperparameter of estimator full_es.* 'sigmo'"):
         outcome("pes", 4, base={"num_particles": 4, "sigmo": 1.0})
+
+
+@pytest.mark.parametrize("num_particles", [2, 250])
+def test_the_base_may_have_any_even_number_of_particles(num_particles):
+    values = outcome("es_single", 4, base={"num_particles": num_particles, "sigma": 0.1})
+    assert np.isfinite(values["squared_error_base"]).all()
 
 
 def test_a_fixed_problem_has_the_exact_gradient_of_its_data():
@@ -85,7 +94,7 @@ def test_a_fixed_problem_has_the_exact_gradient_of_its_data():
     task = tasks.lr_schedule(data, **options)
     theta = task.init_theta(None)
     estimator = toy_tasks.es("full_es", task, 6, num_particles=400, sigma=1e-2)
-    found = [gradient_variance.estimate(task, estimator, jax.random.key(k)) for k in (0, 1)]
+    found = [gradient_variance.estimate(task, estimator, 6, jax.random.key(k)) for k in (0, 1)]
     exact = task.exact_gradient(theta)
     for estimate in found:  # P = 2: a relative error of sqrt(2 · 3/400) = 0.12, bound 5 of them
         flat = np.array([exact["log_decay"], exact["log_lr"]])

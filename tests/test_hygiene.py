@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,9 @@ def test_no_file_names_a_machine_or_a_registry():
     assert found == []
 
 
-def locked():
-    """Return the requirements of the lock that apply to this machine."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+def locked(file="requirements.lock"):
+    """Return the requirements of a lock that apply to this machine."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     pinned = [line.rstrip(" \\") for line in lines if re.match(r"[A-Za-z0-9]", line)]
     requirements = [Requirement(line) for line in pinned]
     return [r for r in requirements if r.marker is None or r.marker.evaluate()]
@@ -108,6 +109,17 @@ def test_everything_asked_for_is_locked_with_hashes():
     assert asked <= names
     blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
     assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_the_optional_extra_changes_no_locked_version():
+    """It is one package, installed by hash and without what it depends on."""
+    (peer,) = locked("requirements-peers.lock")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"] == {"peers": [str(peer)]}
+    assert canonicalize_name(peer.name) not in {canonicalize_name(r.name) for r in locked()}
+    assert "--hash=sha256:" in (ROOT / "requirements-peers.lock").read_text(encoding="utf-8")
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--require-hashes --no-deps -r requirements-peers.lock" in recipe
 
 
 def test_conda_installs_the_same_lock():

@@ -98,7 +98,7 @@ def test_lockstep_begins_a_problem_every_horizon(name):
     np.testing.assert_array_equal(info.num_resets, [1, 0, 0, 1, 0, 0, 1])
     inner_steps = {"truncated_es": (4 + 1) * 2, "tbptt": 2, "rtrl": 2}.get(name, 4 * 2)
     np.testing.assert_array_equal(info.inner_steps, inner_steps)
-    np.testing.assert_array_equal(info.truncation, 2)
+    np.testing.assert_array_equal(info.steps, 2)
     assert state.clock.problem == 3
     assert state.clock.t == 2
 

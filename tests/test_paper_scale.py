@@ -9,11 +9,11 @@ import jax
 import optax
 import pytest
 
-from workflow.lib import build, meta_training, random_search, spec
-from workflow.scripts.preflight import _stand_in
+from workflow.lib import build, data, meta_training, random_search, spec, tuned
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 EXPERIMENTS = (
+    "copy_task",
     "fashion_mnist_many_hyperparameters",
     "fashion_mnist_telescoping",
     "l2_regression",
@@ -46,14 +46,15 @@ def one_step(job, task, estimator):
 
     def train(key):
         carry = meta_training.start(task, estimator, optimizer, key)
-        return meta_training.train(estimator, optimizer, 1, carry, key, 0)
+        return meta_training.train(task, estimator, optimizer, 1, carry, key, 0)
 
     return train
 
 
 @pytest.mark.parametrize("job", programs())
 def test_one_outer_step_compiles(job):
-    task = build.task(job, _stand_in(job["data"]) if job["data"] else None)
+    job = tuned.resolve(job, tuned.stand_in(job))
+    task = build.task(job, data.stand_in(job["data"]))
     estimator = build.estimator(job, task)
     build.protocol(job).check(task, estimator, **job["protocol"]["args"])
     step = one_step(job, task, estimator)

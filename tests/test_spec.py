@@ -52,7 +52,7 @@ def write(tmp_path, monkeypatch):
     monkeypatch.setattr(spec, "WORKFLOW", tmp_path / "workflow")
 
     def forget():
-        for cached in (spec.experiments, spec._load, spec._schema, spec._known):
+        for cached in (spec.experiments, spec._load, spec._schema, spec.known):
             cached.cache_clear()
 
     def toy(text):

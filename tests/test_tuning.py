@@ -100,7 +100,8 @@ def test_the_rule():
         tbptt=[(1, 1000, 1, 0.2)],
     )
     second = {"learning_rate": 0.5, "sigma": 0.1}
-    assert tuned.choose(rows) == {
+    grid = tuned.grid(rows)
+    assert tuned.choose(grid) == {
         "longest": second,
         "bits": second,
         "nan": second,
@@ -108,7 +109,10 @@ def test_the_rule():
         "tbptt": {"learning_rate": 0.5},
     }
     with pytest.raises(ValueError, match="lacks learning_rate, or every metric to choose by"):
-        tuned.choose(rows[rows["metric"] != "longest_copied"])
+        tuned.grid(rows[rows["metric"] != "longest_copied"])
+    assert len(grid) == 9, "every cell is in the table"
+    row = grid[grid["run"] == "longest"].iloc[0]
+    assert (row["cell"], row["seeds"], row["longest_copied"], row["chosen"]) == (0, 2, 3.0, False)
 
 
 def test_without_strings_to_copy_the_lowest_training_loss_is_best():
@@ -120,13 +124,16 @@ def test_without_strings_to_copy_the_lowest_training_loss_is_best():
         for name, value in {"loss": loss, "learning_rate": 1 / (1 + cell)}.items()
     ]
     table = pd.DataFrame(rows, columns=["run", "cell", "seed", "metric", "value"])
-    assert tuned.choose(table) == {"adam": {"learning_rate": 0.5}}, "not the one that diverged"
+    chosen = tuned.choose(tuned.grid(table))
+    assert chosen == {"adam": {"learning_rate": 0.5}}, "not the one that diverged"
 
 
 def test_the_choice_goes_from_the_table_into_the_run(tmp_path):
     store.write_parquet(tmp_path / "table.parquet", table(pes=[(3, 1000, 1, 0.2)]))
     choices = tmp_path / "choices.json"
-    choose.main(["--table", str(tmp_path / "table.parquet"), "--output", str(choices)])
+    written = ["--output", str(choices), "--grid", str(tmp_path / "grid.csv")]
+    choose.main(["--table", str(tmp_path / "table.parquet"), *written])
+    assert pd.read_csv(tmp_path / "grid.csv")["chosen"].tolist() == [True]
     job = SPEC | {
         "protocol": {"name": "meta_training", "args": {"outer_steps": 6}},
         "tuned": {"experiment": "toy", "run": "pes"},
@@ -143,7 +150,7 @@ def test_the_choice_goes_from_the_table_into_the_run(tmp_path):
         with pytest.raises(ValueError, match="--tuned is for runs"):
             tuned.chosen(*wrong)
     with pytest.raises(SystemExit, match=r"choose: .*none.parquet is missing"):
-        choose.main(["--table", str(tmp_path / "none.parquet"), "--output", str(choices)])
+        choose.main(["--table", str(tmp_path / "none.parquet"), *written])
 
 
 def test_tuning_seeds_are_never_reported():

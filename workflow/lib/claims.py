@@ -1,29 +1,22 @@
-"""The claims ledger: each claim of the paper as an estimate, an interval and a verdict.
+"""The statistics that claims rest on: an estimate with an interval, from the seeds of a table.
 
-A claim in `workflow/config/claims.yaml` names a statistic below and its arguments, one set per
-case, and the region where the paper says the statistic lies. A case is
-
-* PASS if its whole interval is inside the region,
-* FAIL if its whole interval is outside,
-* INCONCLUSIVE if the interval straddles the region's border, or does not exist.
-
-A claim holds if every case passes, and fails if one does. Each interval has coverage `1 - alpha`
-by itself; nothing is adjusted for the number of claims.
+A claim in `workflow/config/claims.yaml` names one of `STATISTICS` and its arguments; `ledger.py`
+turns the interval into a verdict. A statistic takes the rows of every seed of an experiment, α and
+its arguments, and returns an interval of coverage 1 - α.
 
 The end value of a seed is the mean over the last 10 % of its log points. A seed that diverged, or
-an end value that is not finite, counts as +inf, the worst loss there is.
+an end value that is not finite, counts as +inf, the worst loss there is. Where two runs are
+compared, it is at equal compute, the largest that both reached (see `seed_values.py`).
 """
 
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from workflow.lib import stats
-from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib import comparisons, stats
+from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
 from workflow.lib.surface_statistics import sign_change_ratio, steepest_ratio
 from workflow.lib.variance_statistics import (
     mean_ratio,
@@ -31,8 +24,6 @@ from workflow.lib.variance_statistics import (
     unroll_slope,
     worst_theory_ratio,
 )
-
-PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 
 
 def _mean(values: np.ndarray, alpha: float) -> Estimate:
@@ -61,6 +52,7 @@ def end_value_ratio(
 
     The metric is positive; what lies above `ceiling`, or diverged, counts as `ceiling`.
     """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     columns = [end_values(seeds, name, metric) for name in (run, reference)]
     return _ratio(columns[0], columns[1], ceiling, alpha)
 
@@ -68,10 +60,11 @@ def end_value_ratio(
 def average_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the same as `end_value_ratio` of averages over all log points: who is faster.
+    """Estimate the same as `end_value_ratio` of averages over the log points: who is faster.
 
-    Runs log at the same outer steps, the first one before any update left out.
+    The first log point, before any update, is left out.
     """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     averages = []
     for name in (run, reference):
         rows = rows_of(seeds, name, metric)
@@ -94,6 +87,7 @@ def path_length_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
     """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     lengths = []
     for name in (run, reference):
         rows = rows_of(seeds, name, metric).sort_values(["seed", "outer_step"])
@@ -106,6 +100,7 @@ def end_value_difference(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
     """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric) for name in (run, reference))
     return _mean((first - second).dropna().to_numpy(), alpha)
 
@@ -134,6 +129,7 @@ def improvement_probability(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
     """Estimate the probability that a seed of `run` ends below a seed of `reference`."""
+    seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric).to_numpy() for name in (run, reference))
     interval = stats.probability_of_improvement(first, second, alpha)
     return Estimate(interval, min(len(first), len(second)))
@@ -151,6 +147,29 @@ def divergence_difference(
         counts.append((int((status == "diverged").sum()), len(status)))
     interval = stats.proportion_difference(*counts, alpha)
     return Estimate(interval, min(count for _, count in counts))
+
+
+def measured(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Return a fact that was counted, not sampled: its interval is the number itself.
+
+    Raises:
+        ValueError: it has several values, so that it is not such a fact.
+    """
+    del alpha
+    values = rows_of(seeds, run, metric)["value"].unique()
+    if len(values) > 1:
+        raise ValueError(f"'{metric}' of run '{run}' has {len(values)} values; it is not a count")
+    return Estimate(stats.Interval(*[float(values[0])] * 3), 1)
+
+
+def measured_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Return `measured` of `run` over that of `reference`."""
+    one, other = (
+        measured(seeds, alpha, run=name, metric=metric).interval.value for name in (run, reference)
+    )
+    return Estimate(stats.Interval(*[one / other] * 3), 1)
 
 
 STATISTICS: dict[str, Callable[..., Estimate]] = {
@@ -172,69 +191,9 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         noise_growth,
         sign_change_ratio,
         steepest_ratio,
+        measured,
+        measured_ratio,
+        comparisons.improvement_over_tasks,
+        comparisons.normalised_improvement,
     )
 }
-
-
-def verdict(interval: stats.Interval, comparison: str, threshold: Sequence[float]) -> str:
-    """Return PASS, FAIL or INCONCLUSIVE for an interval against a region.
-
-    Args:
-        interval: NaN bounds mean that there is no interval.
-        comparison: "above" or "below" one threshold, "within" or "outside" two.
-        threshold: one or two numbers, fixed in claims.yaml before the runs.
-    """
-    halves = {"above": (threshold[0], math.inf), "below": (-math.inf, threshold[0])}
-    low, high = halves.get(comparison, tuple(threshold))
-    inside = low < interval.low and interval.high < high
-    beyond = interval.high < low or interval.low > high
-    if comparison == "outside":
-        inside, beyond = beyond, inside
-    return PASS if inside else FAIL if beyond else INCONCLUSIVE
-
-
-def judge(
-    claim: Mapping[str, Any], seeds: pd.DataFrame, jobs: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return what the ledger says about one claim, as plain JSON data.
-
-    Args:
-        claim: its block in claims.yaml.
-        seeds: the rows of every seed of its experiment.
-        jobs: the costs of its experiment, from `{experiment}_jobs.json`.
-
-    Raises:
-        ValueError: the case's arguments do not fit its statistic, or the experiment lacks a run.
-    """
-    cases = [_judge_case(claim, case, seeds) for case in claim["cases"]]
-    verdicts = {case["verdict"] for case in cases}
-    scale = seeds["scale"].iloc[0]
-    return {
-        **claim,
-        "cases": cases,
-        "verdict": next(name for name in (FAIL, INCONCLUSIVE, PASS) if name in verdicts),
-        "command": claim["command"].format(scale=scale),
-        "seconds": round(sum(job["timings"]["wall_s"] for job in jobs), 1),
-        "hardware": sorted({job["device_kind"] for job in jobs}),
-        "scale": scale,
-        "data": sorted(set(seeds["data"]) - {""}),
-    }
-
-
-def _judge_case(
-    claim: Mapping[str, Any], case: Mapping[str, Any], seeds: pd.DataFrame
-) -> dict[str, Any]:
-    """Return arguments, estimate, interval (null where there is none) and verdict of one case."""
-    statistic = STATISTICS[claim["statistic"]]
-    try:
-        inspect.signature(statistic).bind(seeds, claim["alpha"], **case)
-    except TypeError as error:
-        raise ValueError(f"statistic '{claim['statistic']}': {error}") from error
-    interval, n = statistic(seeds, claim["alpha"], **case)
-    numbers = {name: float(number) for name, number in interval._asdict().items()}
-    return {
-        "arguments": dict(case),
-        **{name: number if math.isfinite(number) else None for name, number in numbers.items()},
-        "n": n,
-        "verdict": verdict(interval, claim["comparison"], claim["threshold"]),
-    }

@@ -113,10 +113,22 @@ class Program:
         return result
 
 
-def timings(run: Program, evaluate: Program, *others: Program) -> dict[str, float]:
-    """Return the seconds that compiling all programs, running and evaluating took."""
-    compile_s = sum(program.compile_s for program in (run, evaluate, *others))
-    return {"compile_s": compile_s, "run_s": run.run_s, "evaluate_s": evaluate.run_s}
+def timings(run: Program, evaluate: Program | None = None, *others: Program) -> dict[str, float]:
+    """Return the seconds that compiling all programs, running and evaluating took.
+
+    Args:
+        run: the program that does the work.
+        evaluate: the one that evaluates, where that is a program of its own.
+        others: more that do the work.
+    """
+    work = (run, *others)
+    compile_s = sum(program.compile_s for program in (*work, evaluate) if program)
+    run_s = sum(program.run_s for program in work)
+    return {
+        "compile_s": compile_s,
+        "run_s": run_s,
+        "evaluate_s": evaluate.run_s if evaluate else 0.0,
+    }
 
 
 class Checkpoint:
@@ -193,6 +205,23 @@ def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
     return leaf
 
 
+def log_point(
+    num_seeds: int, metrics: Mapping[str, Any], outer_step: int, inner_steps: Any, cell: int = 0
+) -> dict[str, np.ndarray]:
+    """Return one log point: its place and its metrics, each [seeds]; `tidy` makes rows of them.
+
+    Args:
+        num_seeds: of the job.
+        metrics: by name; arrays, [seeds], or one number for all seeds.
+        outer_step: updates of θ so far.
+        inner_steps: compute so far, [seeds] or one number for all seeds.
+        cell: of a grid, where there is one.
+    """
+    place = {"outer_step": outer_step, "cell": cell, "inner_steps": inner_steps}
+    point = {name: np.full(num_seeds, value, np.int64) for name, value in place.items()}
+    return point | {name: np.full(num_seeds, x, np.float64) for name, x in metrics.items()}
+
+
 def with_best(points: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
     """Return log points with `best_meta_loss`, the lowest `meta_loss` so far, NaN left out."""
     best = np.fmin.accumulate([point["meta_loss"] for point in points])
@@ -204,8 +233,7 @@ def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
 
     Args:
         seeds: the seeds of the job.
-        points: one dict per log point: "outer_step", "cell" and "inner_steps" are [seeds] integers,
-            everything else is a metric, [seeds].
+        points: see `log_point`.
     """
     index = {"outer_step": np.int32, "cell": np.int32, "inner_steps": np.int64}
     names = ("seed", *index, "metric", "value")

@@ -21,6 +21,14 @@ def code(*modules: str) -> list[str]:
     return [str(path) for path in import_closure(modules, Path())]
 
 
+def check_folder() -> None:
+    """Exit with one line unless this is the artifact's folder, which all paths are relative to."""
+    root = spec.WORKFLOW.parent
+    if Path.cwd() != root:
+        go = f"cd {shlex.quote(str(root))}"
+        sys.exit(f"snakemake: it runs in the artifact's folder: {go}, then the same command again")
+
+
 class Dag(NamedTuple):
     """The files of one scale.
 
@@ -79,6 +87,12 @@ class Dag(NamedTuple):
         return str(Path("results", self.scale, name))
 
     @property
+    def everything(self) -> list[str]:
+        """Every file: one that is lost is made again, though what was made from it is there."""
+        data = {file for job in self.jobs.values() for file in _data_files(job)}
+        return [*sorted(data), *self.runs, *self.tables, *self.figures, self.claims]
+
+    @property
     def runs(self) -> list[str]:
         """Every result file and its sidecar."""
         return [str(path) for job in self.jobs.values() for path in (job.parquet, job.sidecar)]
@@ -94,6 +108,12 @@ class Dag(NamedTuple):
         return [self.path(f"tables/{part}") for part in parts]
 
     @property
+    def ledger(self) -> list[str]:
+        """Every file of the ledger."""
+        stem = self.claims.removesuffix(".md")
+        return [self.claims, f"{stem}.html", f"{stem}.json", f"{stem}_summary.csv"]
+
+    @property
     def preflight(self) -> str:
         """Arguments of workflow/scripts/preflight.py."""
         names = " ".join(self.experiments)
@@ -102,9 +122,15 @@ class Dag(NamedTuple):
     @property
     def claim_tables(self) -> list[str]:
         """The tables that the claims rest on."""
-        rested_on = {claim["experiment"] for claim in catalogue.load("claims").values()}
+        claims = catalogue.load("claims").values()
+        rested_on = {name for claim in claims for name in catalogue.rests_on(claim)}
         chosen = [name for name in self.experiments if name in rested_on]
         return [file for name in chosen for file in self._tables(name)]
+
+    @property
+    def claim_lists(self) -> list[str]:
+        """What the claims are, apart from code."""
+        return [f"workflow/config/{name}.yaml" for name in ("abstract", "claims", "comparisons")]
 
     def _job(self, wildcards: Any) -> spec.Job:
         """Return the job that makes a result file.
@@ -127,8 +153,7 @@ class Dag(NamedTuple):
 
     def job_data(self, wildcards: Any) -> list[str]:
         """Return the data set of a job and its sidecar, if it has one."""
-        name = self._job(wildcards).spec["data"]
-        return [f"data/{name}.npz", f"data/{name}.json"] if name else []
+        return _data_files(self._job(wildcards))
 
     def job_tuned(self, wildcards: Any) -> list[str]:
         """Return the file of chosen hyperparameters that a job waits for, if it does."""
@@ -185,3 +210,9 @@ class Dag(NamedTuple):
     def figure_category(self, wildcards: Any) -> str:
         """Return the heading under which the report shows a figure."""
         return catalogue.load("figures")[wildcards.figure]["category"]
+
+
+def _data_files(job: spec.Job) -> list[str]:
+    """Return the data set of a job and its sidecar, if it has one."""
+    name = job.spec["data"]
+    return [f"data/{name}.npz", f"data/{name}.json"] if name else []

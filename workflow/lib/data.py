@@ -15,6 +15,8 @@ import numpy as np
 
 from workflow.lib.choices import check_choice
 
+EXAMPLES, CHARACTERS = 20, 10_000  # of a stand-in
+
 
 class Dataset(NamedTuple):
     """What is known about a data set before any byte of it has been read."""
@@ -173,6 +175,31 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
         )
     with np.load(io.BytesIO(content)) as arrays:
         return dict(arrays)
+
+
+def stand_in(name: str | None) -> dict[str, np.ndarray] | None:
+    """Return arrays of the format of a data set, a few examples long, or None for no data.
+
+    Args:
+        name: a key of `DATASETS`, or None.
+
+    Raises:
+        ValueError: no such data set.
+    """
+    if name is None:
+        return None
+    kind = find(name).kind
+    if kind == "text":
+        tokens = np.arange(CHARACTERS, dtype=np.int32) % 3
+        return {"train_tokens": tokens, "vocabulary": np.array(["a", "b", "c"])}
+    if kind == "table":
+        numbers = np.random.default_rng(0).normal(size=(EXAMPLES, 4))
+        return {"inputs": numbers[:, 1:], "targets": numbers[:, 0]}
+    labels = np.arange(EXAMPLES, dtype=np.int32) % 10
+    images = np.linspace(0, 255, EXAMPLES * 28 * 28).astype(np.uint8).reshape(EXAMPLES, 28, 28)
+    splits = ("train", "validation", "test")
+    arrays = {f"{split}_images": images for split in splits}
+    return arrays | {f"{split}_labels": labels for split in splits}
 
 
 def describe(name: str, folder: Path = Path("data")) -> dict[str, Any]:

@@ -14,23 +14,24 @@ window a on with respect to the state before it, and C_ab = ds/dθ_b of that sta
     Σ_{b<a} |G_ab|² = λ_aᵀ Q_a λ_a,       Q_{a+1} = F_a Q_a F_aᵀ + J_a J_aᵀ,
     Σ_{b<a} G_ab · D_a = λ_aᵀ R_a D_a,    R_{a+1} = F_a R_a + J_a,
 
-with F_a and J_a the derivatives of the state after window a by the state before it and by θ. Memory
-T (P + S) and S P, time T S P for S state variables: never T² P numbers.
+with F_a and J_a the derivatives of the state after window a by the state before it and by θ. They
+are products and sums of those of single inner steps, so that one pass over the T steps serves all W
+windows. Memory T (P + S) and W S P, time T W S² P for S state variables: never T² P numbers.
 
 Recorded in `cell` = window, one metric: `variance`, tr Var / |∇L|².
 """
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.compute import Checkpoint, Outcome, Program, tidy
+from workflow.lib.compute import Checkpoint, Outcome, Program, log_point, tidy, timings
 
 KEY_SEED = 0  # of a problem that is the same for every key
 
@@ -60,16 +61,13 @@ def run(
     """
     del checkpoint
     check(task, estimator, num_particles=num_particles, windows=windows)
-    points, compile_s, run_s = [], 0.0, 0.0
-    for window in windows:
-        program = Program(functools.partial(relative_variance, task, window))
-        value = float(program(task.init_theta(stream(jax.random.key(0), "theta"))))
-        place = {"outer_step": 0, "cell": window, "inner_steps": 0}
-        row = place | {"variance": 2 / num_particles * value}
-        points.append({name: np.full(len(seeds), number) for name, number in row.items()})
-        compile_s, run_s = compile_s + program.compile_s, run_s + program.run_s
-    timings = {"compile_s": compile_s, "run_s": run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings)
+    program = Program(functools.partial(relative_variances, task, tuple(windows)))
+    values = program(task.init_theta(stream(jax.random.key(0), "theta")))
+    points = [
+        log_point(len(seeds), {"variance": 2 / num_particles * float(value)}, 0, 0, window)
+        for window, value in zip(windows, values, strict=True)
+    ]
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
 
 
 def check(
@@ -87,12 +85,12 @@ def check(
             raise ValueError(f"window={window} must divide horizon={task.horizon}")
 
 
-def relative_variance(task: Task, window: int, theta: Theta) -> Array:
-    """Return N/2 tr Var / |∇L|²: the variance of one antithetic pair.
+def relative_variances(task: Task, windows: Sequence[int], theta: Theta) -> Array:
+    """Return N/2 tr Var / |∇L|² of every window, [W]: the variance of one antithetic pair.
 
     Args:
         task: see `run`.
-        window: inner steps that share one perturbation.
+        windows: inner steps that share one perturbation, [W].
         theta: outer parameters.
     """
     flat, unravel = ravel_pytree(theta)
@@ -100,29 +98,73 @@ def relative_variance(task: Task, window: int, theta: Theta) -> Array:
     start, restore = ravel_pytree(task.init_state(stream(key, "init_state"), theta))
 
     def advance(theta: Array, state: Array, t: Array) -> tuple[Array, Array]:
-        """Run one window: flat θ and state in, flat state and summed loss out."""
-        state, loss = unroll(task.step, key, unravel(theta), restore(state), t, window)
+        """Run one inner step: flat θ and state in, flat state and loss out."""
+        state, loss = unroll(task.step, key, unravel(theta), restore(state), t, 1)
         return ravel_pytree(state)[0], loss
 
-    times = jnp.arange(0, task.horizon, window, dtype=jnp.int32)
+    times = jnp.arange(task.horizon, dtype=jnp.int32)
     _, states = jax.lax.scan(lambda s, t: (advance(flat, s, t)[0], s), start, times)
     adjoints, gradients = _backward(advance, flat, states, times)
+    lengths = jnp.asarray(windows, jnp.int32)
 
-    def body(carry: tuple[Array, Array], x: tuple[Array, ...]) -> tuple[tuple, tuple]:
-        q, r = carry
-        state, t, adjoint, gradient = x  # before window b: s, t, λ_b; and D_b
+    def body(carry: Sums, x: tuple[Array, ...]) -> tuple[Sums, tuple[Array, Array]]:
+        state, t, adjoint, gradient = x
         (j, f), _ = jax.jacrev(advance, argnums=(0, 1), has_aux=True)(flat, state, t)
-        square = gradient @ gradient
-        copies = (t // window + 1).astype(flat.dtype)  # a ≤ b
-        squares = copies * square + adjoint @ q @ adjoint
-        products = square + 2 * adjoint @ (r @ gradient)
-        return (f @ q @ f.T + j @ j.T, f @ r + j), (squares, products)
+        step = jax.vmap(_add_step, in_axes=(0, 0, None, None, None, None, None))
+        return step(carry, lengths, t, f, j, adjoint, gradient)
 
-    empty = jnp.zeros((len(start), len(start)), flat.dtype)
-    carry = empty, jnp.zeros((len(start), len(flat)), flat.dtype)
-    _, (squares, products) = jax.lax.scan(body, carry, (states, times, adjoints, gradients))
+    p, s = len(flat), len(start)
+    shapes = Sums(q=(s, s), r=(s, p), j=(s, p), seen=(p,), gradient=(p,))
+    carry = Sums(*(jnp.zeros((len(windows), *shape), flat.dtype) for shape in shapes))
+    _, sums = jax.lax.scan(body, carry, (states, times, adjoints, gradients))
+    squares, products = (per_step.sum(axis=0) for per_step in sums)
     total = gradients.sum(axis=0)
-    return (len(flat) * squares.sum() + products.sum()) / (total @ total)
+    return (p * squares + products) / (total @ total)
+
+
+class Sums(NamedTuple):
+    """What the recursions of one window length carry from inner step to inner step.
+
+    Attributes:
+        q: Q, over the windows that have ended, [S, S].
+        r: R, over the same, [S, P].
+        j: derivative of the state by the θ of the present window, [S, P].
+        seen: λᵀ R where the present window began, [P].
+        gradient: D of the present window, up to here, [P].
+    """
+
+    q: Array
+    r: Array
+    j: Array
+    seen: Array
+    gradient: Array
+
+
+def _add_step(
+    sums: Sums, length: Array, t: Array, f: Array, j: Array, adjoint: Array, gradient: Array
+) -> tuple[Sums, tuple[Array, Array]]:
+    """Add inner step t: return the sums after it, and its share of Σ|G_ab|² and of Σ G_ab · G_ba.
+
+    Args:
+        sums: before the step.
+        length: inner steps in a window.
+        t: number of the step.
+        f: derivative of the state after the step by the one before it, [S, S].
+        j: derivative of the state after the step by its θ, [S, P].
+        adjoint: λ, gradient of the losses from this step on by the state before it, [S].
+        gradient: of everything by the θ of this step, [P].
+    """
+    begins, ends = t % length == 0, (t + 1) % length == 0
+    seen = jnp.where(begins, adjoint @ sums.r, sums.seen)
+    whole = jnp.where(begins, 0, sums.gradient) + gradient
+    square = jnp.where(ends, whole @ whole, 0)
+    copies = (t // length + 1).astype(square.dtype)  # a ≤ b
+    squares = copies * square + jnp.where(begins, adjoint @ sums.q @ adjoint, 0)
+    products = square + 2 * seen @ gradient
+    own = f @ jnp.where(begins, 0, sums.j) + j
+    q = f @ sums.q @ f.T + jnp.where(ends, own @ own.T, 0)
+    r = f @ sums.r + jnp.where(ends, own, 0)
+    return Sums(q, r, own, seen, whole), (squares, products)
 
 
 def _backward(
@@ -131,13 +173,13 @@ def _backward(
     states: Array,
     times: Array,
 ) -> tuple[Array, Array]:
-    """Return λ_b, [T', S], and D_b, [T', P], of every window b, by reverse accumulation.
+    """Return λ, [T, S], and the gradient of everything by its θ, [T, P], of every inner step.
 
     Args:
-        advance: `(θ, state, t) -> (state, loss)`, one window.
+        advance: `(θ, state, t) -> (state, loss)`, one inner step.
         theta: flat, [P].
-        states: the state before every window, [T', S].
-        times: t of every window, [T'].
+        states: the state before every step, [T, S].
+        times: t of every step, [T].
     """
 
     def body(adjoint: Array, x: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:

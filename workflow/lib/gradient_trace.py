@@ -19,11 +19,13 @@ from workflow.lib.compute import (
     Checkpoint,
     Outcome,
     Program,
+    log_point,
     over_seeds,
     scan_samples,
     seed_keys,
     step_keys,
     tidy,
+    timings,
 )
 from workflow.lib.meta_training import Carry, outer_step, start
 from workflow.lib.meta_training import check as check_training
@@ -58,16 +60,13 @@ def run(
     program = Program(over_seeds(train))
     traced = {name: np.asarray(x) for name, x in program(seed_keys(seeds)).items()}
     compute = np.cumsum(traced.pop("inner_steps"), axis=1, dtype=np.int64)
-    zero = np.zeros(len(seeds), np.int32)
-    points = [
-        {"outer_step": zero + step, "cell": zero, "inner_steps": compute[:, step]}
-        | {name: values[:, step] for name, values in traced.items()}
-        for step in range(outer_steps)
-    ]
+    points = []
+    for step in range(outer_steps):
+        values = {name: value[:, step] for name, value in traced.items()}
+        points.append(log_point(len(seeds), values, step, compute[:, step]))
     finite = np.isfinite(traced["gradient"]).all(axis=1) & np.isfinite(traced["loss"]).all(axis=1)
     status = {seed: "ok" if good else "diverged" for seed, good in zip(seeds, finite, strict=True)}
-    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), status, timings)
+    return Outcome(tidy(seeds, points), status, timings(program))
 
 
 def check(

@@ -7,16 +7,23 @@ perturbations of a smoothed meta-loss, E[L(θ + σ ε)] with ε ~ N(0, I): commo
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.choices import check_choice
-from workflow.lib.compute import Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    log_point,
+    over_seeds,
+    seed_keys,
+    tidy,
+    timings,
+)
 
 LOGGER = logging.getLogger(__name__)
 
@@ -71,15 +78,14 @@ def run(
     if resumed:
         first, _, points = resumed
     for i in range(first, len(rows)):
-        values = program(keys, jnp.full(len(seeds), rows[i]))
+        values = jax.device_get(program(keys, jnp.full(len(seeds), rows[i])))
         for j in range(len(columns)):
-            metrics = {name: np.asarray(value[:, j], np.float64) for name, value in values.items()}
-            points.append(_point(len(seeds), i * len(columns) + j, task.horizon or 0, metrics))
+            metrics = {name: value[:, j] for name, value in values.items()}
+            cell = i * len(columns) + j
+            points.append(log_point(len(seeds), metrics, 0, task.horizon or 0, cell))
         LOGGER.info("row %d/%d of the grid", i + 1, len(rows))
         checkpoint.save(i + 1, (), points)
-    status = dict.fromkeys(seeds, "ok")
-    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), status, timings)
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
 
 
 def _normals(key: Key, theta: Theta, samples: int) -> Theta:
@@ -121,11 +127,3 @@ def check(
             raise ValueError(
                 f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1]"
             )
-
-
-def _point(
-    num_seeds: int, cell: int, inner_steps: int, metrics: dict[str, Any]
-) -> dict[str, np.ndarray]:
-    """Return the results of one cell, each [seeds]."""
-    place = {"outer_step": 0, "cell": cell, "inner_steps": inner_steps}
-    return {name: np.full(num_seeds, value) for name, value in place.items()} | metrics

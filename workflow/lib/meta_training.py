@@ -22,6 +22,7 @@ from workflow.lib.compute import (
     Checkpoint,
     Outcome,
     Program,
+    log_point,
     over_seeds,
     scan_samples,
     seed_keys,
@@ -98,22 +99,19 @@ def run(
     if resumed:
         first, carry, points = resumed
     else:
-        none = np.zeros(len(seeds))
-        points.append(
-            _point(
-                none, evaluate(keys, carry.theta, carry.progress), {"nonfinite_gradients": none}, 0
-            )
-        )
+        metrics = evaluate(keys, carry.theta, carry.progress) | {"nonfinite_gradients": 0}
+        points.append(log_point(len(seeds), metrics, 0, 0))
     began = time.perf_counter()
     for step in range(first, outer_steps, log_every):
         steps = jnp.full(len(seeds), step, jnp.int32)
         carry, means = advance(carry, keys, steps)
+        done = step + log_every
         cost = log_every * np.asarray(means.pop("inner_steps"), np.int64)
         means["nonfinite_gradients"] = carry.nonfinite
-        metrics = evaluate(keys, carry.theta, carry.progress)
-        points.append(_point(points[-1]["inner_steps"] + cost, metrics, means, step + log_every))
-        _log(points[-1], step + log_every, first, outer_steps, began)
-        checkpoint.save(step + log_every, carry, points)
+        metrics = evaluate(keys, carry.theta, carry.progress) | means
+        points.append(log_point(len(seeds), metrics, done, points[-1]["inner_steps"] + cost))
+        _log(points[-1], done, first, outer_steps, began)
+        checkpoint.save(done, carry, points)
 
     limit = math.inf if diverged_above is None else diverged_above
     last = points[-1]["meta_loss"]
@@ -240,7 +238,7 @@ def outer_step(
         estimator = estimator.rebuild(curriculum.task(progress))
     gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
     if curriculum is not None:
-        progress = curriculum.update(progress, info.loss, info.truncation, info.ended)
+        progress = curriculum.update(progress, info.loss, info.steps, info.ended)
     finite = jax.tree.map(jnp.isfinite, gradient)
     gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
@@ -250,27 +248,12 @@ def outer_step(
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
 
 
-def _point(
-    inner_steps: np.ndarray, metrics: dict[str, Array], means: dict[str, Array], outer_step: int
-) -> dict[str, np.ndarray]:
-    """Return one log point: the position and all metrics, each [seeds]."""
-    values = {name: np.asarray(value, np.float64) for name, value in (metrics | means).items()}
-    position = np.full(len(inner_steps), outer_step)
-    return {
-        "outer_step": position,
-        "cell": np.zeros_like(position),
-        "inner_steps": np.asarray(inner_steps, np.int64),
-        **values,
-    }
-
-
 def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """Return a point for every entry of θ, [seeds, ...], where the last point is."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
     flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
-    place = {name: last[name] for name in ("outer_step", "inner_steps")}
-    cells = [np.full(len(flat), i) for i in range(flat.shape[1])]
-    return [place | {"cell": i, FINAL_THETA: x} for i, x in zip(cells, flat.T, strict=True)]
+    place = (last["outer_step"], last["inner_steps"])
+    return [log_point(len(flat), {FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
 
 
 def _log(

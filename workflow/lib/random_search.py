@@ -22,6 +22,7 @@ from workflow.lib.compute import (
     Checkpoint,
     Outcome,
     Program,
+    log_point,
     over_seeds,
     seed_keys,
     tidy,
@@ -74,11 +75,11 @@ def run(
         first, incumbent, points = resumed
     for step in range(first, candidates, log_every):
         incumbent = advance(incumbent, keys, jnp.full(len(seeds), step, jnp.int32))
-        metrics = evaluate(keys, incumbent.theta)
-        points.append(_point(task, step + log_every, metrics))
+        metrics, tried = evaluate(keys, incumbent.theta), step + log_every
+        points.append(log_point(len(seeds), metrics, tried, tried * task.horizon))
         median = np.median(points[-1]["meta_loss"])
-        LOGGER.info("candidate %d/%d  median meta-loss %.4g", step + log_every, candidates, median)
-        checkpoint.save(step + log_every, incumbent, points)
+        LOGGER.info("candidate %d/%d  median meta-loss %.4g", tried, candidates, median)
+        checkpoint.save(tried, incumbent, points)
     finite = np.isfinite(points[-1]["meta_loss"])
     status = {seed: "ok" if ok else "diverged" for seed, ok in zip(seeds, finite, strict=True)}
     return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate))
@@ -146,11 +147,3 @@ def search(
 
     indices = first + jnp.arange(num_candidates, dtype=jnp.int32)
     return jax.lax.scan(attempt, incumbent, indices)[0]
-
-
-def _point(task: Task, tried: int, metrics: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """Return one log point, each [seeds]; compute is T for each candidate."""
-    values = {name: np.asarray(value, np.float64) for name, value in metrics.items()}
-    place = {"outer_step": tried, "cell": 0, "inner_steps": tried * task.horizon}
-    num_seeds = len(values["meta_loss"])
-    return {name: np.full(num_seeds, value) for name, value in place.items()} | values

@@ -1,6 +1,11 @@
-"""What a claim takes from the rows of an experiment: the values of every seed of a run."""
+"""What a claim takes from the rows of an experiment: the values of every seed of a run.
+
+Runs are compared at equal compute: what one of them did beyond the compute of the others is left
+out (truncated ES pays N + 1 unrolls for an update where the others pay N).
+"""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +41,28 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
         np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
     )
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
+
+
+def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:
+    """Return the rows of one metric of some runs, up to the compute that all of them reached.
+
+    Compute is inner steps, summed over particles. A gradient method follows a single path, though,
+    where an ES method follows N side by side: with one among the runs, compute is the inner steps
+    of one path, the sum over N.
+
+    Args:
+        table: the rows of every seed of an experiment, or its summary.
+        runs: names of the runs that are compared.
+        metric: name of a metric.
+
+    Raises:
+        ValueError: the experiment has no such metric of one of the runs.
+    """
+    rows = pd.concat([rows_of(table, run, metric) for run in dict.fromkeys(runs)])
+    single = rows["num_particles"].isna() & (rows["estimator"] != "")
+    paths = rows["num_particles"].fillna(1.0) if single.any() else 1.0
+    compute = rows["inner_steps"] / paths
+    return rows[compute <= compute.groupby(rows["run"]).max().min()]
 
 
 def rows_of(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:

@@ -23,6 +23,7 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
 PARTS = ("task", "estimator", "protocol")
 PROTOCOLS = (
+    "footprint",
     "gradient_theory",
     "gradient_trace",
     "gradient_variance",
@@ -201,14 +202,14 @@ def _named(kind: str, part: Mapping[str, Any] | None, where: str) -> dict[str, A
         return None
     if "name" not in part:
         raise ValueError(
-            f"{where}: its {kind} has no name; give it one of {', '.join(_known(kind))}"
+            f"{where}: its {kind} has no name; give it one of {', '.join(known(kind))}"
         )
-    check_choice(f"{kind} of {where}", part["name"], _known(kind))
+    check_choice(f"{kind} of {where}", part["name"], known(kind))
     return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
 
 
 @functools.cache
-def _known(kind: str) -> tuple[str, ...]:
+def known(kind: str) -> tuple[str, ...]:
     """Return the names of all tasks, estimators or protocols."""
     if kind == "protocol":
         return PROTOCOLS

@@ -15,7 +15,7 @@ of a probability of improvement, method 5.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,9 +76,14 @@ def median(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     ordered = np.sort(values, axis=-1)
     centre = 0.5 * (ordered[..., (count - 1) // 2] + ordered[..., count // 2])
     if count < 2:
-        return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
+        return _without_interval(centre)
     rank = _median_rank(count, alpha)
     return Interval(centre, ordered[..., rank - 1], ordered[..., count - rank])
+
+
+def _without_interval(centre: np.ndarray) -> Interval:
+    """Return the estimate of a single value, whose interval does not exist."""
+    return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
 
 
 def median_coverage(count: int, alpha: float = ALPHA) -> float:
@@ -109,7 +114,7 @@ def interquartile_mean(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     dropped = int(TRIMMED * count)
     centre = ordered[..., dropped : count - dropped].mean(axis=-1)
     if count < 2:
-        return Interval(centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan))
+        return _without_interval(centre)
     samples = ordered.reshape(-1, count)
     blocks = np.array_split(samples, max(1, math.ceil(len(samples) / BLOCK)))
     bounds = np.concatenate([_bootstrap_bounds(block, alpha) for block in blocks])
@@ -217,6 +222,19 @@ def _lower_score_bound(estimate: float, sizes: tuple[int, int], alpha: float) ->
         return (estimate - p) ** 2 - z**2 * p * (1 - p) * spread / math.prod(sizes)
 
     return float(optimize.brentq(excess, 0.0, estimate - 1e-12))
+
+
+def mean_of_independent(intervals: Sequence[Interval]) -> Interval:
+    """Return the mean of independent estimates with the interval that theirs imply (MOVER).
+
+    The distances from each estimate to its bounds add in squares, as in Newcombe's difference.
+
+    Args:
+        intervals: floats, at least one.
+    """
+    value, low, high = np.array(intervals, float).T
+    below, above = (math.hypot(*distance) / len(value) for distance in (value - low, high - value))
+    return Interval(value.mean(), value.mean() - below, value.mean() + above)
 
 
 def slope(x: np.ndarray, y: np.ndarray, alpha: float = ALPHA) -> Interval:

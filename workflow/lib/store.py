@@ -16,6 +16,7 @@ import os
 import secrets
 import shlex
 import socket
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,6 +74,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, message) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError, one line, unless files can be made in `folder`, or where it would be made."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        message = (
+            f"{place} cannot be written ({error.strerror}); make it writable, "
+            "or run in a copy of the artifact that is"
+        )
+        raise OSError(error.errno, message) from error
 
 
 def remove_leftovers(path: Path) -> None:

@@ -14,12 +14,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow.lib import spec as specs
 from workflow.lib import stats, store
 
 POINT = ["outer_step", "cell", "inner_steps", "metric"]
 HYPERPARAMETERS = ["num_particles", "sigma", "truncation", "resample_every"]
 DESCRIPTION = ["experiment", "scale", "data", "run", "estimator", *HYPERPARAMETERS]
 NOT_TABULATED = ("final_theta",)  # trained.py
+JOB_FIELDS = (
+    "device_kind",
+    "versions",
+    "timings",
+    "cpu",
+    "backend",
+    "git",
+    "peak_memory_mb",
+    "spec_sha256",
+    "content_sha256",
+)
 INTERVALS = {"mean": stats.mean, "median": stats.median, "iqm": stats.interquartile_mean}
 
 
@@ -43,8 +55,9 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
 
     Returns:
         All rows, with the columns `DESCRIPTION`, seed, status, `POINT` and value, sorted by run,
-        metric, point and seed; and one description per job: run, seeds, device, versions, timings
-        and how many of its seeds have which status.
+        metric, point and seed; and one description per job: run, seeds, how many of them have which
+        status, `JOB_FIELDS` of its sidecar, what was chosen by tuning, and one hash of its code and
+        data sets.
 
     Raises:
         FileNotFoundError: a run file or its sidecar is missing.
@@ -79,7 +92,9 @@ def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             "run": sidecar["spec"]["run"],
             "seeds": sidecar["spec"]["seeds"],
             "status": dict(Counter(sidecar["status"].values())),
-            **{name: sidecar[name] for name in ("device_kind", "versions", "timings")},
+            "code_sha256": specs.sha256({"code": sidecar["code"], "data": sidecar["data"]}),
+            "tuned": sidecar.get("tuned", {}),
+            **{name: sidecar[name] for name in JOB_FIELDS},
         }
         return _describe(path, frame, sidecar), job
     except KeyError as error:

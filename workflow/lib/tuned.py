@@ -25,11 +25,14 @@ RULES = ({"longest_copied": -1, "bits_per_character": 1}, {"loss": 1})  # 1: low
 Values = dict[str, float]
 
 
-def choose(seeds: pd.DataFrame) -> dict[str, Values]:
-    """Return {run: {hyperparameter: value}}, the best cell of each run by the rule above.
+def grid(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of a grid: one row for every cell of every run, means over the seeds.
 
     Args:
         seeds: the rows of every seed of a tuning experiment.
+
+    Returns:
+        Columns run, cell, seeds (their number), the metrics of the rule, and chosen, by the rule.
 
     Raises:
         ValueError: the table lacks a metric of the rule.
@@ -40,17 +43,26 @@ def choose(seeds: pd.DataFrame) -> dict[str, Values]:
         raise ValueError(
             "the tuning table lacks learning_rate, or every metric to choose by; run it again"
         )
-    cells = seeds.pivot_table(
-        index=["run", "cell"], columns="metric", values="value", aggfunc=_mean, dropna=False
-    ).reset_index()
-    for metric, sign in fitting[0].items():
-        cells[metric] = sign * cells[metric].fillna(sign * np.inf)
-    best = cells.sort_values(["run", *fitting[0], "cell"]).groupby("run").first()
+    rule = fitting[0]
+    place = ["run", "cell"]
+    cells = seeds.groupby([*place, "metric"])["value"].agg(_mean).unstack("metric")
+    columns = [name for name in (*GRID_METRICS, *rule) if name in cells]
+    counts = seeds.groupby(place)["seed"].nunique()
+    cells = cells[columns].assign(seeds=counts).reset_index()
+    ascending = [sign > 0 for sign in rule.values()]
+    ordered = cells.sort_values([*rule, "cell"], ascending=[*ascending, True])  # NaN comes last
+    best = ordered.groupby("run").head(1).index
+    cells = cells.assign(chosen=cells.index.isin(best))
+    return cells[[*place, "seeds", *columns, "chosen"]].rename_axis(columns=None)
+
+
+def choose(grid: pd.DataFrame) -> dict[str, Values]:
+    """Return {run: {hyperparameter: value}}, the chosen cell of each run of a `grid`."""
     return {
-        str(run): {
+        str(row["run"]): {
             name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name, np.nan))
         }
-        for run, row in best.iterrows()
+        for _, row in grid[grid["chosen"]].iterrows()
     }
 
 

@@ -18,7 +18,17 @@ from estimators.base import Estimator
 from tasks.base import Array, Key, Task
 from workflow.lib import meta_training, optimizers
 from workflow.lib.choices import check_choice
-from workflow.lib.compute import LOGGER, Checkpoint, Outcome, Program, over_seeds, seed_keys, tidy
+from workflow.lib.compute import (
+    LOGGER,
+    Checkpoint,
+    Outcome,
+    Program,
+    log_point,
+    over_seeds,
+    seed_keys,
+    tidy,
+    timings,
+)
 
 
 def run(
@@ -64,16 +74,13 @@ def run(
     cells = list(itertools.product(*grid.values()))
     began = time.perf_counter()
     for number, cell in enumerate(cells[first:], first):
-        values = {name: jnp.full(len(seeds), value) for name, value in zip(grid, cell, strict=True)}
-        metrics = {name: np.asarray(value) for name, value in program(keys, values).items()}
-        place = {"outer_step": outer_steps, "cell": number, **dict(zip(grid, cell, strict=True))}
-        point = {name: np.full(len(seeds), value) for name, value in place.items()}
-        point["inner_steps"] = outer_steps * metrics.pop("inner_steps").astype(np.int64)
-        points.append(point | metrics)
+        chosen = dict(zip(grid, cell, strict=True))
+        metrics = program(keys, {name: jnp.full(len(seeds), x) for name, x in chosen.items()})
+        cost = outer_steps * np.asarray(metrics.pop("inner_steps"), np.int64)
+        points.append(log_point(len(seeds), chosen | metrics, outer_steps, cost, number))
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)
-    timings = {"compile_s": program.compile_s, "run_s": program.run_s, "evaluate_s": 0.0}
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings)
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
 
 
 def check(

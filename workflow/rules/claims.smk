@@ -2,11 +2,13 @@ rule judge:
     """Judge every claim from the tables: estimate, interval, verdict."""
     input:
         tables=dag.claim_tables,
-        claims="workflow/config/claims.yaml",
+        lists=dag.claim_lists,
         code=code("workflow.scripts.judge"),
     output:
-        md=report(dag.claims, caption="../report/claims.rst", category="Claims"),
-        json=dag.claims.replace(".md", ".json"),
+        md=dag.ledger[0],
+        html=report(dag.ledger[1], caption="../report/claims.rst", category="Claims"),
+        json=dag.ledger[2],
+        summary=dag.ledger[3],
     log:
         dag.path("logs/judge.log"),
     conda:
@@ -22,12 +24,14 @@ rule judge:
 
 
 rule verify:
-    """Check finished runs against their hashes, settings, code and data; name what is wrong."""
+    """Check finished runs against their hashes, and compare them with the published ones."""
     log:
         dag.path("logs/verify.log"),
     conda:
         "../../environment.yml"
     params:
         scale=dag.scale,
+        experiments=dag.experiments,
     shell:
-        "python -m workflow.scripts.verify --scale {params.scale} 2>&1 | tee {log:q}"
+        "python -m workflow.scripts.verify --scale {params.scale}"
+        " --experiments {params.experiments} 2>&1 | tee {log:q}"

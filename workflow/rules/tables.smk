@@ -26,7 +26,8 @@ rule choose:
         table=dag.path("tables/{experiment}_seeds.parquet"),
         code=code("workflow.scripts.choose"),
     output:
-        dag.path("tuning/{experiment}.json"),
+        choice=dag.path("tuning/{experiment}.json"),
+        grid=dag.path("tables/{experiment}_grid.csv"),
     log:
         dag.path("logs/{experiment}/choose.log"),
     conda:
@@ -35,7 +36,7 @@ rule choose:
         "Hyperparameters: {wildcards.experiment}"
     shell:
         "python -m workflow.scripts.choose"
-        " --table {input.table:q} --output {output:q} > {log:q} 2>&1"
+        " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
 
 
 rule export:

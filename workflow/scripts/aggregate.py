@@ -5,11 +5,11 @@ Writes, beside each other: `{name}.parquet` and `{name}.csv`, the summary over s
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import store, tables
+from workflow.lib.command import errors_in_one_line
 
 
 def aggregate(runs: Sequence[Path], output: Path) -> None:
@@ -38,10 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
     parser.add_argument("--output", type=Path, required=True, help="the summary (parquet)")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("aggregate"):
         aggregate(options.runs, options.output)
-    except (OSError, ValueError) as error:
-        sys.exit(f"aggregate: {error}")
 
 
 if __name__ == "__main__":

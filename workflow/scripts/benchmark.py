@@ -1,70 +1,32 @@
 """Speed on one core, through the public API and the generic runner: config/benchmarks.yaml.
 
 Every case runs in a process of its own with NPROC=1 and prints seconds to compile, particle-steps
-per second (median of 5 calls after a warm-up; both signs of a pair counted) and peak memory.
+per second (median of 5 calls after a warm-up; both signs of a pair counted) and peak memory. With
+--estimate it prints how long experiments at the paper's constants would take on a GPU.
 """
 
 import argparse
-import functools
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import yaml
 
-from workflow.lib import provenance
-from workflow.lib.spec import WORKFLOW
+from workflow.lib import build, gpu_time, spec, throughput
 
-REPETITIONS = 5
-MATMUL_SIZE = 1024
 MNIST_SHAPE = (50_000, 28, 28)
 SYMBOLS, CHARACTERS = 84, 1_001
 
 
-def measure(case: Mapping[str, Any]) -> dict[str, float]:
-    """Return compile_s, steps_per_s, matmul_flops (per second) and peak_memory_mb of one case."""
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    from workflow.lib import build, compute, meta_training
-
+def measure(case: Mapping[str, Any]) -> throughput.Throughput:
+    """Return the speed of one case of benchmarks.yaml, in this process."""
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
     task = build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
-    estimator = build.estimator(parts, task)
-    optimizer, keys = optax.sgd(1e-9), compute.seed_keys(range(1))
-    start = compute.Program(
-        compute.over_seeds(functools.partial(meta_training.start, task, estimator, optimizer))
-    )
-    train = compute.Program(
-        compute.over_seeds(
-            functools.partial(meta_training.train, task, estimator, optimizer, case["outer_steps"])
-        ),
-        donate=(0,),
-    )
-    carry, first = start(keys), jnp.zeros(1, jnp.int32)
-
-    def step() -> float:
-        nonlocal carry
-        carry, means = train(carry, keys, first)
-        return case["outer_steps"] * float(means["inner_steps"][0])
-
-    inner_steps = step()
-    matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
-    product = jax.jit(jnp.matmul)
-    step_s, matmul_s = _median_seconds(step, lambda: jax.block_until_ready(product(matrix, matrix)))
-    return {
-        "compile_s": start.compile_s + train.compile_s,
-        "steps_per_s": inner_steps / step_s,
-        "matmul_flops": 2 * MATMUL_SIZE**3 / matmul_s,
-        "peak_memory_mb": provenance.peak_memory_mb(),
-    }
+    return throughput.measure(task, build.estimator(parts, task), case["outer_steps"])
 
 
 def _split(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,17 +48,6 @@ def _data(task: str, shape: Sequence[int]) -> dict[str, np.ndarray] | None:
     return None
 
 
-def _median_seconds(*calls: Callable[[], Any]) -> list[float]:
-    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(1 + REPETITIONS):
-        for call, times in zip(calls, seconds, strict=True):
-            began = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - began)
-    return [statistics.median(times[1:]) for times in seconds]
-
-
 def _report(name: str, case: Mapping[str, Any], result: Mapping[str, float]) -> str:
     """Return one line: speed, share of the matmul rate where it is known, and the floor."""
     steps, share = result["steps_per_s"], None
@@ -115,21 +66,56 @@ def _report(name: str, case: Mapping[str, Any], result: Mapping[str, float]) -> 
     )
 
 
+def _estimate_line(name: str, cost: Mapping[str, float]) -> str:
+    """Return one line: the cost of an experiment."""
+    return (
+        f"{name:36} {cost['particle_steps']:9.2g} particle-steps"
+        f"  {cost['core_hours']:9.3g} h on one core here  {cost['gpu_hours']:9.3g} h on the GPU"
+    )
+
+
+def _in_a_process(option: str, name: str) -> dict[str, float]:
+    """Measure in a process of its own, on one core; return what it prints."""
+    command = [sys.executable, "-m", "workflow.scripts.benchmark", option, name]
+    environment = {**os.environ, "NPROC": "1"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def _cases() -> dict[str, Any]:
+    """Return benchmarks.yaml."""
+    return yaml.safe_load((spec.WORKFLOW / "config/benchmarks.yaml").read_text(encoding="utf-8"))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", metavar="CASE", help="the cases to measure (default: all)"
+    )
+    parser.add_argument(
+        "--estimate",
+        nargs="+",
+        metavar="EXPERIMENT",
+        help="print the GPU time of these experiments at the paper's constants instead",
+    )
     parser.add_argument("--case", help="measure one case in this process and print it as JSON")
+    parser.add_argument("--cost", help="estimate one experiment in this process, likewise")
     options = parser.parse_args(arguments)
-    source = WORKFLOW / "config" / "benchmarks.yaml"
-    cases = yaml.safe_load(source.read_text(encoding="utf-8"))
     if options.case:
-        print(json.dumps(measure(cases[options.case])))
-        return
-    for name, case in cases.items():
-        command = [sys.executable, "-m", "workflow.scripts.benchmark", "--case", name]
-        environment = {**os.environ, "NPROC": "1"}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-        print(_report(name, case, json.loads(done.stdout)), flush=True)
+        print(json.dumps(measure(_cases()[options.case])._asdict()))
+    elif options.cost:
+        print(json.dumps(gpu_time.estimate(options.cost)._asdict()))
+    elif options.estimate:
+        gpu = gpu_time.gpu()
+        print(f"{gpu['name']}, {gpu['float32_flops'] / 1e12:g} TFLOP/s float32 ({gpu['source']});")
+        print("assumed to reach the share of it that this core reaches of its matmul rate")
+        for name in options.estimate:
+            print(_estimate_line(name, _in_a_process("--cost", name)), flush=True)
+    else:
+        cases = _cases()
+        for name in options.only or cases:
+            print(_report(name, cases[name], _in_a_process("--case", name)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/tuned.py."""
+"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/tuned.py.
+
+Writes the choice, and the grid that it was made from with one row per run and cell.
+"""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import store, tables, tuned
+from workflow.lib.command import errors_in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -13,11 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=Path, required=True, help="its `_seeds.parquet`")
     parser.add_argument("--output", type=Path, required=True, help="{run: values} (JSON)")
+    parser.add_argument("--grid", type=Path, required=True, help="the table of the grid (csv)")
     options = parser.parse_args(arguments)
-    try:
-        store.write_json(options.output, tuned.choose(tables.read(options.table)))
-    except (OSError, ValueError) as error:
-        sys.exit(f"choose: {error}")
+    with errors_in_one_line("choose"):
+        grid = tuned.grid(tables.read(options.table))
+        with store.atomic_write(options.grid) as temporary:
+            grid.to_csv(temporary, index=False, lineterminator="\n")
+        store.write_json(options.output, tuned.choose(grid))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import catalogue, style, tables
 from workflow.lib.choices import check_choice
+from workflow.lib.command import errors_in_one_line
 
 
 def draw(figure: str, folder: Path, output: Path) -> None:
@@ -32,10 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--output", type=Path, required=True, help="folder for the figure")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("draw"):
         draw(options.figure, options.tables, options.output)
-    except (OSError, ValueError) as error:
-        sys.exit(f"draw: {error}")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ records. The same originals always give the same bytes.
 import argparse
 import hashlib
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from workflow.lib import builders, data, originals, store
+from workflow.lib.command import errors_in_one_line
 
 
 def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
@@ -61,10 +61,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)
     tfds.disable_progress_bar()
-    try:
+    with errors_in_one_line("prepare_data"):
         source = prepare(arguments.dataset, arguments.output, arguments.source_dir)
-    except (ValueError, OSError) as error:
-        sys.exit(f"prepare_data: {error}")
     print(f"{arguments.output}: {data.DATASETS[arguments.dataset].title}; source: {source}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.lib import build, compute, data, provenance, spec, store, trained, tuned
+from workflow.lib.command import errors_in_one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,16 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
-    try:
+    with errors_in_one_line(f"{options.spec['experiment']}/{options.spec['run']}"):
         execute(
-            options.spec,
-            options.output,
-            options.checkpoint_seconds,
-            options.tuned,
-            options.trained,
+            options.spec, options.output, options.checkpoint_seconds, options.tuned, options.trained
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f"{options.spec['experiment']}/{options.spec['run']}: {error}")
 
 
 if __name__ == "__main__":

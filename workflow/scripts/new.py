@@ -1,0 +1,42 @@
+"""Write a working skeleton of an estimator, a task, an experiment or a figure, and register it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from workflow.lib import skeletons
+
+NEXT = {
+    "estimator": "write its rule, test it against a closed form, run it: name it in an experiment",
+    "task": "write its problem, then: python -m workflow.scripts.new experiment NAME --task {name}",
+    "experiment": "choose its runs, then: snakemake --cores all --config experiments={name}",
+    "figure": "draw what it should show, and say so in workflow/report/{name}.rst",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.scripts.new", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for kind in NEXT:
+        one = kinds.add_parser(kind, help=f"a new {kind}")
+        one.add_argument("name")
+        one.set_defaults(uses="")
+        if kind == "experiment":
+            one.add_argument("--task", dest="uses", default="quadratic", help="that it runs")
+        if kind == "figure":
+            one.add_argument(
+                "--experiment", dest="uses", default="toy_regression", help="that it is drawn from"
+            )
+    options = parser.parse_args(arguments)
+    try:
+        files = skeletons.plan(options.kind, options.name, options.uses)
+        skeletons.write(files)
+    except (OSError, ValueError) as error:
+        sys.exit(f"new: {error}")
+    print(f"new: {', '.join(files)}")
+    print(f"next: {NEXT[options.kind].format(name=options.name)}")
+
+
+if __name__ == "__main__":
+    main()

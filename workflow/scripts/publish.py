@@ -1,0 +1,37 @@
+"""Publish a finished run: copy its tables, figures and claims to results/published.
+
+An unfinished run, one that does not verify, or one made with uncommitted code is refused. README.md
+and ARTIFACT.md are brought up to date with what is published.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow.lib import documents, publication, spec
+from workflow.lib.dag import Dag
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.scripts.publish", description=__doc__)
+    parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
+    scale = parser.parse_args(arguments).scale
+    dag = Dag.from_config({"scale": scale, "experiments": "all", "seeds": 0})
+    try:
+        reason = publication.refusal(scale, dag, ROOT)
+        if reason:
+            sys.exit(f"publish: {reason}")
+        files = publication.copy(dag, ROOT)
+        changed = documents.write(ROOT)
+    except (OSError, ValueError) as error:
+        sys.exit(f"publish: {error}")
+    size = sum((ROOT / file).stat().st_size for file in files) / 1e6
+    print(f"{publication.FOLDER}: {len(files)} files, {size:.1f} MB; {', '.join(changed)} updated")
+
+
+if __name__ == "__main__":
+    main()
