@@ -41,7 +41,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         panel.set(xlabel=X_LABEL, ylabel=Y_LABEL, title=f"({letter}) {_name(metric)}")
     bar = figure.colorbar(filled, ax=planes, format="%.2f", ticks=levels[::6])
     bar.set_label("log10 meta-loss")
-    style.footer(figure, tables[EXPERIMENT], "one problem, seeds: perturbations", band="no band")
+    style.footer(figure, tables[EXPERIMENT], "seeds are sets of perturbations", band="no band")
     parts = [
         grid.stack().rename(metric) for grid, metric in zip(cells, PLANES.values(), strict=True)
     ]
@@ -64,7 +64,7 @@ def _draw_slice(panel: mpl.axes.Axes, seeds: pd.DataFrame) -> pd.DataFrame:
         heights = surface.values(seeds, "slice", metric).to_numpy()
         changes = surface.sign_changes(heights).mean()
         slope = surface.steepest(heights).mean() / (x[1] - x[0])
-        label = f"{_name(metric)}: {changes:.3g} sign changes, slope up to {slope:.2g}"
+        label = f"{_name(metric)}: {changes:.3g} sign changes, slope up to {slope:,.0f}"
         color = mpl.colormaps["viridis"](0.9 * place / (len(smoothed) + 1))
         style_of_line = {"color": color, "lw": 0.5 if metric == "meta_loss" else 1.4}
         panel.plot(x, heights[0], label=label, **style_of_line)
