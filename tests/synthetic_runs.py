@@ -6,10 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from tests.run_files import aggregated, write_run
+from tests.synthetic_optimizers import (
+    learned_optimizer,
+    learned_optimizer_transfer,
+    loss_surface,
+)
 from tests.synthetic_variance import meta_gradient, variance_es_gen, variance_unrolls
 
 __all__ = [
     "aggregated",
+    "learned_optimizer",
+    "learned_optimizer_transfer",
+    "loss_surface",
     "meta_gradient",
     "variance_es_gen",
     "variance_unrolls",

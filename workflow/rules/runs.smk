@@ -13,6 +13,7 @@ rule run:
         code=dag.job_code,
         data=dag.job_data,
         tuned=dag.job_tuned,
+        trained=dag.job_trained,
     output:
         parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),

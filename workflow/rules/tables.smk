@@ -37,3 +37,22 @@ rule choose:
     shell:
         "{dag.python} workflow.scripts.choose"
         " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
+
+
+rule export:
+    """Gather the optimizers that an experiment has trained in one file, with their provenance."""
+    input:
+        runs=dag.experiment_runs,
+        sidecars=dag.experiment_sidecars,
+        code=code("workflow.scripts.export"),
+    output:
+        dag.path("trained/{experiment}.json"),
+    log:
+        dag.path("logs/{experiment}/export.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Trained optimizers: {wildcards.experiment}"
+    shell:
+        "python -m workflow.scripts.export"
+        " --runs {input.runs:q} --output {output:q} > {log:q} 2>&1"
