@@ -69,10 +69,10 @@ def owner(folder, monkeypatch):
     )
     path = Path(owner.stdout.readline().strip())
     monkeypatch.setenv(warm.VARIABLE, str(path))
-    wait_until(path.exists)
+    wait_until(lambda: any(path.iterdir()))
     yield owner
     owner.communicate()
-    wait_until(lambda: not path.parent.exists())
+    wait_until(lambda: not path.exists())
 
 
 def wait_until(true, seconds=60):
@@ -103,6 +103,12 @@ def test_edited_code_is_what_runs(folder, owner):
         assert through_warm(folder, "edited").stdout == f"{word}\n"
 
 
+def test_another_environment_does_not_find_it(owner, monkeypatch):
+    assert warm._socket().exists()
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    assert not warm._socket().exists()
+
+
 @pytest.mark.parametrize("more", [{}, {warm.VARIABLE: "gone"}])
 def test_without_a_warm_process_the_start_is_an_ordinary_one(folder, more):
     done = through_warm(folder, "echo", "7", WORD="x", **more)
@@ -112,7 +118,7 @@ def test_without_a_warm_process_the_start_is_an_ordinary_one(folder, more):
 
 def test_it_ends_when_its_owner_is_killed(owner):
     owner.kill()
-    wait_until(lambda: not Path(os.environ[warm.VARIABLE]).parent.exists())
+    wait_until(lambda: not Path(os.environ[warm.VARIABLE]).exists())
 
 
 def test_a_run_gives_the_same_bits(folder, owner):

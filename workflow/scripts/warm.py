@@ -20,9 +20,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
-VARIABLE = "WARM_PROCESS"  # holds the path of the server's socket, in a folder of its own
+VARIABLE = "WARM_PROCESS"  # holds the folder of the server's socket
 PACKAGES = ("jax", "flax.linen", "optax", "pandas", "pyarrow.parquet", "scipy.ndimage")
 PACKAGES += ("scipy.optimize", "scipy.stats", "jsonschema", "matplotlib.backends.backend_agg")
 POLL_SECONDS = 0.5
@@ -31,15 +32,20 @@ STREAMS = (1, 2)  # standard output and error
 
 def start() -> None:
     """Start a server for what this process starts; it ends when this process does, however so."""
-    os.environ[VARIABLE] = str(Path(tempfile.mkdtemp(prefix="warm-"), "socket"))
+    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="warm-")
     variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
     command = [sys.executable, "-m", __name__, "--serve", str(os.getpid())]
     subprocess.Popen(command, env=variables)
 
 
+def _socket() -> Path:
+    """Return the path of the server's socket; a Python of another environment finds none there."""
+    return Path(os.environ[VARIABLE], f"{zlib.crc32(sys.prefix.encode()):x}")
+
+
 def serve(parent: int) -> None:
     """Fork for every request until the process `parent`, which started this one, has ended."""
-    path = Path(os.environ[VARIABLE])
+    path = _socket()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)  # requests wait here for the imports
@@ -92,7 +98,7 @@ def ask(arguments: list[str]) -> int:
     """
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.connect(os.environ[VARIABLE])
+            connection.connect(str(_socket()))
         except (KeyError, OSError):
             os.execv(sys.executable, [sys.executable, "-m", *arguments])
         request = {"arguments": arguments, "variables": dict(os.environ)}
