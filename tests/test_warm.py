@@ -69,7 +69,7 @@ def owner(folder, monkeypatch):
     )
     path = Path(owner.stdout.readline().strip())
     monkeypatch.setenv(warm.VARIABLE, str(path))
-    wait_until(lambda: any(path.iterdir()))
+    assert any(path.iterdir()), "requests are waited for at once"
     yield owner
     owner.communicate()
     wait_until(lambda: not path.exists())

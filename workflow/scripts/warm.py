@@ -34,8 +34,12 @@ def start() -> None:
     """Start a server for what this process starts; it ends when this process does, however so."""
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix="warm-")
     variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
-    command = [sys.executable, "-m", __name__, "--serve", str(os.getpid())]
-    subprocess.Popen(command, env=variables)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(_socket()))
+        listener.listen(64)  # from now on; requests wait here for the imports
+        numbers = (os.getpid(), listener.fileno())
+        command = [sys.executable, "-m", __name__, "--serve", *map(str, numbers)]
+        subprocess.Popen(command, env=variables, pass_fds=numbers[1:])
 
 
 def _socket() -> Path:
@@ -43,12 +47,14 @@ def _socket() -> Path:
     return Path(os.environ[VARIABLE], f"{zlib.crc32(sys.prefix.encode()):x}")
 
 
-def serve(parent: int) -> None:
-    """Fork for every request until the process `parent`, which started this one, has ended."""
-    path = _socket()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen(64)  # requests wait here for the imports
+def serve(parent: int, descriptor: int) -> None:
+    """Fork for every request until the process that started this one has ended.
+
+    Args:
+        parent: its number.
+        descriptor: of the socket at which it listens.
+    """
+    with socket.socket(fileno=descriptor) as listener:
         for name in PACKAGES:
             importlib.import_module(name)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
@@ -59,7 +65,7 @@ def serve(parent: int) -> None:
                 if os.fork() == 0:
                     listener.close()
                     _become(connection)
-    shutil.rmtree(path.parent, ignore_errors=True)
+    shutil.rmtree(os.environ[VARIABLE], ignore_errors=True)
 
 
 def _become(connection: socket.socket) -> None:
@@ -110,6 +116,6 @@ def ask(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        serve(int(sys.argv[2]))
+        serve(*map(int, sys.argv[2:]))
     else:
         sys.exit(ask(sys.argv[1:]))
