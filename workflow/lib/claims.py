@@ -17,6 +17,7 @@ import pandas as pd
 
 from workflow.lib import comparisons, stats
 from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
+from workflow.lib.surface_statistics import sign_change_ratio, steepest_ratio
 from workflow.lib.variance_statistics import (
     mean_ratio,
     noise_growth,
@@ -197,6 +198,8 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         unroll_slope,
         worst_theory_ratio,
         noise_growth,
+        sign_change_ratio,
+        steepest_ratio,
         measured,
         measured_ratio,
         comparisons.improvement_over_tasks,
