@@ -118,6 +118,14 @@ def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) ->
     return Estimate(stats.Interval(*np.exp(interval)), len(both))
 
 
+def end_value_minus_truncation(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str
+) -> Estimate:
+    """Estimate the mean over seeds of end values of `metric` minus the run's truncation K."""
+    truncation = rows_of(seeds, run, metric)["truncation"].iloc[0]
+    return _mean(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
+
+
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
     rows = rows_of(seeds, run, metric)
@@ -182,6 +190,7 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         end_over_best,
         path_length_ratio,
         end_value_difference,
+        end_value_minus_truncation,
         late_change,
         improvement_probability,
         divergence_difference,

@@ -14,6 +14,8 @@ from workflow.lib.provenance import import_closure
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
+# Smoke runs end before fast code pays: XLA spends a third of the time on slower code.
+QUICK_XLA = "XLA_FLAGS='--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'"
 
 
 def code(*modules: str) -> list[str]:
@@ -85,6 +87,16 @@ class Dag(NamedTuple):
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
         return str(Path("results", self.scale, name))
+
+    @property
+    def quick(self) -> bool:
+        """Whether starting and compiling take longer than computing."""
+        return self.scale == "smoke"
+
+    @property
+    def python(self) -> str:
+        """The beginning of a command that runs a module."""
+        return f"{QUICK_XLA} python -m workflow.scripts.warm" if self.quick else "python -m"
 
     @property
     def everything(self) -> list[str]:
@@ -210,6 +222,13 @@ class Dag(NamedTuple):
     def figure_category(self, wildcards: Any) -> str:
         """Return the heading under which the report shows a figure."""
         return catalogue.load("figures")[wildcards.figure]["category"]
+
+    def figure_labels(self, wildcards: Any) -> dict[str, str]:
+        """Return how the report names a figure: one label (of two, it would make a switch)."""
+        number = catalogue.load("figures")[wildcards.figure]["paper_figure"]
+        caption = Path(f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
+        title = " ".join(caption.split("**")[1].split())
+        return {"figure": f"{'ours' if number == 'none' else number.zfill(2)}: {title}"}
 
 
 def _data_files(job: spec.Job) -> list[str]:

@@ -123,7 +123,8 @@ def check(
         raise ValueError(f"grid has {len(grid)} axes; a landscape has 1 or 2")
     for name, axis in grid.items():
         check_choice("axis of grid", name, tuple(entries))
-        if len(axis) != 3 or axis[2] < 1 or axis[2] != int(axis[2]) or not axis[0] <= axis[1]:
+        finite = len(axis) == 3 and all(math.isfinite(number) for number in axis)
+        if not finite or axis[2] < 1 or axis[2] != int(axis[2]) or axis[0] > axis[1]:
             raise ValueError(
-                f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1]"
+                f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1], all finite"
             )

@@ -1,5 +1,10 @@
+from workflow.scripts import warm
+
+
 onstart:
-    shell("python -m workflow.scripts.preflight {dag.preflight}")
+    if dag.quick:
+        warm.start()
+    shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
 
 
 rule run:
@@ -26,5 +31,5 @@ rule run:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
         # One thread per job, whatever the machine: the same bits, and jobs run side by side.
-        "NPROC={threads} python -m workflow.scripts.run"
+        "NPROC={threads} {dag.python} workflow.scripts.run"
         " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule aggregate:
     message:
         "Table: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.aggregate"
+        "{dag.python} workflow.scripts.aggregate"
         " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -35,7 +35,7 @@ rule choose:
     message:
         "Hyperparameters: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.choose"
+        "{dag.python} workflow.scripts.choose"
         " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
 
 
