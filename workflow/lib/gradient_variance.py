@@ -34,7 +34,7 @@ from workflow.lib import hyperparameters
 from workflow.lib.compute import (
     Checkpoint,
     Outcome,
-    Program,
+    lifted,
     log_point,
     over_seeds,
     scan_samples,
@@ -72,14 +72,15 @@ def run(
     check(task, estimator, base=base)
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
     truncation = _truncation(estimator, theta)
-    program = Program(over_seeds(lambda key: estimate(task, estimator, truncation, key)))
-    measured = program(seed_keys(seeds))
+    keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, truncation, key)
+    program, arrays = lifted(over_seeds(one), keys)
+    measured = program(arrays, keys)
     estimates = np.asarray(measured["estimate"], np.float64)
     exact = np.asarray(ravel_pytree(task.exact_gradient(theta))[0], np.float64)
-    values = errors(estimates, exact)
-    reference = Program(functools.partial(_base, task, base))
+    values, reference = errors(estimates, exact), None
     if base:
-        against = errors(estimates, np.asarray(reference(), np.float64))
+        reference, arrays = lifted(functools.partial(_base, task, base))
+        against = errors(estimates, np.asarray(reference(arrays), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
     points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
     status = {
