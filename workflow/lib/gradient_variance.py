@@ -76,8 +76,9 @@ def run(
     program, arrays = lifted(over_seeds(one), keys)
     measured = program(arrays, keys)
     estimates = np.asarray(measured["estimate"], np.float64)
-    exact = np.asarray(ravel_pytree(task.exact_gradient(theta))[0], np.float64)
-    values, reference = errors(estimates, exact), None
+    oracle, arrays = lifted(lambda theta: ravel_pytree(task.exact_gradient(theta))[0], theta)
+    values = errors(estimates, np.asarray(oracle(arrays, theta), np.float64))
+    reference = None
     if base:
         reference, arrays = lifted(functools.partial(_base, task, base))
         against = errors(estimates, np.asarray(reference(arrays), np.float64))
@@ -87,7 +88,7 @@ def run(
         seed: "ok" if np.isfinite(error) else "diverged"
         for seed, error in zip(seeds, values["squared_error"], strict=True)
     }
-    return Outcome(tidy(seeds, points), status, timings(program, reference))
+    return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))
 
 
 def check(

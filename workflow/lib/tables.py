@@ -85,6 +85,7 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
 def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows of one run file and what its job cost and where it ran."""
     frame, sidecar = read(path), store.read_json(path.with_suffix(".json"))
+    frame = frame[frame["metric"] != store.FINAL_THETA]
     try:
         job = {
             "run": sidecar["spec"]["run"],
