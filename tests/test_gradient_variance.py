@@ -7,7 +7,7 @@ import pytest
 
 import tasks
 from tests import toy_tasks
-from workflow.lib import compute, gradient_variance
+from workflow.lib import gradient_variance, lifting
 from workflow.lib.compute import Checkpoint
 
 CASES, REPETITIONS, PARAMETERS = 4000, 6, 3
@@ -86,7 +86,7 @@ def test_the_base_is_one_full_es_estimate():
 @pytest.mark.parametrize("offset", [1.0, 2.0])
 def test_arrays_that_a_function_closes_over_become_arguments(offset):
     closed, x = jnp.full(3, offset), {"x": jnp.arange(3.0)}
-    program, arrays = compute.lifted(lambda x: {"y": jax.lax.map(jnp.sin, x["x"]) + closed}, x)
+    program, arrays = lifting.lifted(lambda x: {"y": jax.lax.map(jnp.sin, x["x"]) + closed}, x)
     assert [array.tolist() for array in arrays] == [[offset] * 3]
     found = program([10 * array for array in arrays], x)["y"]
     np.testing.assert_allclose(found, np.sin(np.arange(3.0)) + 10 * offset, rtol=1e-6)

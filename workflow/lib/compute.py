@@ -113,21 +113,6 @@ class Program:
         return result
 
 
-def lifted(fn: Callable, *args: Any) -> tuple[Program, list[jax.Array]]:
-    """Return a program and arrays with `program(arrays, *args) == fn(*args)`.
-
-    The arrays are those that `fn` closes over. Programs that differ in nothing else, say in the
-    text that a task reads, are then compiled only once: they are equal in the compilation cache.
-    """
-    closed, shapes = jax.make_jaxpr(fn, return_shape=True)(*args)
-
-    def evaluate(arrays: list[jax.Array], *args: Any) -> Any:
-        leaves = jax.core.eval_jaxpr(closed.jaxpr, arrays, *jax.tree.leaves(args))
-        return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
-
-    return Program(evaluate), closed.consts
-
-
 def timings(run: Program, evaluate: Program | None = None, *others: Program) -> dict[str, float]:
     """Return the seconds that compiling all programs, running and evaluating took.
 

@@ -31,7 +31,8 @@ from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.compute import Checkpoint, Outcome, lifted, log_point, tidy, timings
+from workflow.lib.compute import Checkpoint, Outcome, log_point, tidy, timings
+from workflow.lib.lifting import lifted
 
 KEY_SEED = 0  # of a problem that is the same for every key
 

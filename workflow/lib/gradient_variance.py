@@ -34,7 +34,6 @@ from workflow.lib import hyperparameters
 from workflow.lib.compute import (
     Checkpoint,
     Outcome,
-    lifted,
     log_point,
     over_seeds,
     scan_samples,
@@ -43,6 +42,7 @@ from workflow.lib.compute import (
     tidy,
     timings,
 )
+from workflow.lib.lifting import lifted
 
 BASE_SEED = 1_000_000  # the first one of the full-ES estimate: no seed of a repetition
 BASE_PARTICLES = 100  # of the full-ES estimate at a time
