@@ -1,8 +1,8 @@
 """What goes wrong on real machines, done for real to a small copy of the artifact.
 
-It has one experiment of three runs of a second each. Jobs that are killed, run twice or run out of
-disk by themselves, without Snakemake, are in test_run.py; every way to damage a file in
-test_verify.py.
+It has one experiment of three runs of a second each, one of them with a generated estimator, and a
+generated figure. Jobs that are killed, run twice or run out of disk by themselves, without
+Snakemake, are in test_run.py; every way to damage a file is in test_verify.py.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from tests.artifact import (
     ROOT,
     call,
     copy_artifact,
+    edited,
     environment,
     planned,
     snakemake,
@@ -39,9 +40,10 @@ seeds_per_job: 2
 runs:
   pes: {estimator: {name: pes, num_particles: 4, sigma: 0.01, truncation: 1}}
   es_single: {estimator: {name: es_single, num_particles: 4, sigma: 0.01, truncation: 1}}
-  tbptt: {estimator: {name: tbptt, truncation: 1}}
+  mine: {estimator: {name: mine, num_particles: 4, sigma: 0.01, truncation: 1}}
 """
-RUNS = ("pes", "es_single", "tbptt")
+RUNS = ("pes", "es_single", "mine")
+AFTER_A_RUN = {"Table: small", "Figure: fig_small"}
 FOLDER = "results/smoke/runs"
 COMMAND = ("snakemake", "--cores", "1", "--config", "scale=smoke")
 NO_NETWORK = ("unshare", "--net")
@@ -76,6 +78,8 @@ def whole(tmp_path_factory):
     shutil.rmtree(experiments)
     experiments.mkdir()
     (experiments / "small.yaml").write_text(SMALL)
+    for new in (("estimator", "mine"), ("figure", "fig_small", "--experiment", "small")):
+        assert call(folder, "python", "-m", "workflow.scripts.new", *new).returncode == 0
     without_network = NO_NETWORK if allowed(*NO_NETWORK, "true") else ()
     done = call(folder, *without_network, *COMMAND)
     assert done.returncode == 0, done.stdout
@@ -89,10 +93,20 @@ def test_after_set_up_nothing_needs_a_network(whole):
     assert (whole / "data/synthetic_rows.npz").exists()
 
 
-def test_a_lost_file_is_made_again_though_its_table_is_there(whole):
-    with lost(whole, "pes"):
-        assert planned(whole) == {"Run: small/pes, seeds-0-1", "Table: small"}
-    assert planned(whole) == set()
+def test_an_edited_figure_is_drawn_again_alone_and_soon(whole):
+    figure = whole / "results/smoke/figures/fig_small.png"
+    drawn = figure.stat().st_mtime
+    with edited(whole / "figures/fig_small.py", "Meta-loss", "The meta-loss"):
+        assert planned(whole) == {"Figure: fig_small"}
+        began = time.perf_counter()
+        assert snakemake(whole, "--cores", "2").returncode == 0
+        assert time.perf_counter() - began < 20
+    assert figure.stat().st_mtime > drawn
+
+
+def test_an_edited_estimator_runs_again_alone(whole):
+    with edited(whole / "estimators/mine.py", '"""', '"""Edited. '):
+        assert planned(whole) == AFTER_A_RUN | {"Run: small/mine, seeds-0-1"}
 
 
 @contextlib.contextmanager
@@ -113,7 +127,7 @@ def spoil(folder):
     flipped[len(flipped) // 4] ^= 1
     (folder / parquet("pes")).write_bytes(flipped)
     (folder / sidecar("es_single")).write_bytes((folder / sidecar("es_single")).read_bytes()[:40])
-    estimator = folder / "estimators/tbptt.py"
+    estimator = folder / "estimators/mine.py"
     estimator.write_text(estimator.read_text().replace('"""', '"""Edited. ', 1))
     experiment = folder / "workflow/config/experiments/small.yaml"
     experiment.write_text(SMALL.replace("sigma: 0.01", "sigma: 0.02", 1))
@@ -123,7 +137,7 @@ def spoil(folder):
         (parquet("pes"), "damaged"),
         (parquet("pes"), "made with other settings: estimator.args.sigma: 0.01 -> 0.02"),
         (sidecar("es_single"), "not readable as JSON (truncated?)"),
-        (parquet("tbptt"), "made with another estimators/tbptt.py"),
+        (parquet("mine"), "made with another estimators/mine.py"),
         ("data/synthetic_rows.npz", "damaged: not the bytes its sidecar names"),
     }
 
@@ -166,10 +180,10 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_results(whole, tmp_path):
 
 
 @contextlib.contextmanager
-def started(folder):
+def started(folder, *targets):
     """Start the workflow as the leader of a group of processes; wait for its end afterwards."""
     process = subprocess.Popen(
-        COMMAND,
+        [*COMMAND[:3], *targets, *COMMAND[3:]],
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -193,10 +207,10 @@ def wait(condition):
 def test_of_two_at_a_time_the_second_says_so_and_the_first_finishes(whole):
     expected = contents(whole)
     with lost(whole, "pes"):
-        with started(whole) as first:
+        with started(whole, parquet("pes")) as first:
             wait(lambda: (whole / f"{parquet('pes')}.lock").exists())
             os.killpg(first.pid, signal.SIGSTOP)
-            second = snakemake(whole, "--cores", "1")
+            second = snakemake(whole, "--cores", "1", parquet("pes"))
             os.killpg(first.pid, signal.SIGCONT)
         assert first.returncode == 0
         assert second.returncode != 0
@@ -237,7 +251,7 @@ def test_a_full_disk_loses_no_finished_result(whole):
             (runs / "ballast").unlink()
             problems = verify(whole).stdout.splitlines()[:-1]
             assert [line.split()[0] for line in problems] == [sidecar("pes")]
-            assert planned(whole) == {"Run: small/pes, seeds-0-1", "Table: small"}
+            assert planned(whole) == AFTER_A_RUN | {"Run: small/pes, seeds-0-1"}
     finally:
         runs.rmdir()
         kept.rename(runs)
@@ -269,10 +283,8 @@ def test_results_that_cannot_be_written_are_named_before_any_run(whole):
     assert "Run: " not in done.stdout
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_from_another_folder_one_line_says_where_to_go(tmp_path, inside):
-    folder = ROOT / "figures" if inside else tmp_path
-    done = snakemake(folder, "--dry-run", "--snakefile", str(ROOT / "Snakefile"))
+def test_from_another_folder_one_line_says_where_to_go(tmp_path):
+    done = snakemake(tmp_path, "--dry-run", "--snakefile", str(ROOT / "Snakefile"))
     assert done.returncode == 1
     line = f"snakemake: it runs in the artifact's folder: cd {ROOT}, then the same command again"
     assert done.stdout.splitlines() == [line]

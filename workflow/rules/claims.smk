@@ -24,7 +24,7 @@ rule judge:
     message:
         "Claims"
     shell:
-        "python -m workflow.scripts.judge --tables {params.tables:q}"
+        "{dag.python} workflow.scripts.judge --tables {params.tables:q}"
         " --experiments {params.experiments} --output {output.md:q} > {log:q} 2>&1"
 
 

@@ -24,5 +24,5 @@ rule draw:
     message:
         "Figure: {wildcards.figure}"
     shell:
-        "python -m workflow.scripts.draw --figure {wildcards.figure}"
+        "{dag.python} workflow.scripts.draw --figure {wildcards.figure}"
         " --tables {params.tables:q} --output {params.output:q} > {log:q} 2>&1"

@@ -1,0 +1,133 @@
+"""Speed of PES and ES-Single against evosax's versions of them: the same task, process and core.
+
+evosax runs as its documentation shows, one compiled call each to ask, evaluate and tell from a loop
+in Python, and once more with that loop in one compiled scan. Ours runs as every experiment does.
+Every number is the median of 5 repetitions, which take turns; both signs of a pair are counted.
+"""
+
+import argparse
+import functools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+REPETITIONS = 5
+LEARNING_RATE = 1e-9
+ESTIMATORS = ("pes", "es_single")
+# Task, N, σ, K, and how many updates a repetition has in the loop and in compiled programs.
+CASES = {
+    "influence_balancing_k1": ("influence_balancing", 1000, 0.1, 1, 200, 20_000),
+    "influence_balancing_k10": ("influence_balancing", 1000, 0.1, 10, 200, 2_000),
+    "toy_regression_k10": ("toy_regression", 1000, 0.3, 10, 200, 1_000),
+}
+
+
+def measure(case: str, name: str) -> dict[str, float]:
+    """Return particle-steps per second of ours, of evosax in a loop and of evosax in one scan."""
+    import estimators
+    import tasks
+
+    task_name, num_particles, sigma, truncation, in_loop, compiled = CASES[case]
+    task = getattr(tasks, task_name)()
+    options = {"num_particles": num_particles, "sigma": sigma, "truncation": truncation}
+    estimator = getattr(estimators, name)(task, **options)
+    loop, scan = _theirs(name, task, options, in_loop, compiled)
+    seconds = _median_seconds(_ours(task, estimator, compiled), loop, scan)
+    work = num_particles * truncation
+    return {
+        "ours": work * compiled / seconds[0],
+        "evosax_loop": work * in_loop / seconds[1],
+        "evosax_scan": work * compiled / seconds[2],
+    }
+
+
+def _ours(task: Any, estimator: Any, updates: int) -> Callable[[], Any]:
+    """Return a function that makes `updates` updates of θ with the runner of every experiment."""
+    import jax.numpy as jnp
+    import optax
+
+    from workflow.lib import compute, meta_training
+
+    parts = (task, estimator, optax.sgd(LEARNING_RATE))
+    keys, first = compute.seed_keys(range(1)), jnp.zeros(1, jnp.int32)
+    start = compute.Program(compute.over_seeds(functools.partial(meta_training.start, *parts)))
+    train = functools.partial(meta_training.train, *parts, updates)
+    advance = compute.Program(compute.over_seeds(train), donate=(0,))
+    carry = start(keys)
+
+    def run() -> None:
+        nonlocal carry
+        carry, _ = advance(carry, keys, first)
+
+    return run
+
+
+def _theirs(
+    name: str, task: Any, options: dict[str, Any], in_loop: int, compiled: int
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Return two functions that update θ with evosax: in a loop, and in one compiled scan."""
+    import jax
+    import optax
+
+    from workflow.lib import peers
+
+    peer = peers.peer(name, task, **options, optimizer=optax.sgd(LEARNING_RATE))
+    key = jax.random.key(0)
+    begin = peer.start(key, task.init_theta(key))
+    keys = jax.random.split(key, compiled)
+
+    def loop() -> None:
+        carry, rest = begin, key
+        for _ in range(in_loop):
+            rest, now = jax.random.split(rest)
+            carry = peer.step(now, carry)
+        jax.block_until_ready(carry.search.mean)
+
+    @jax.jit
+    def updates(carry: Any, keys: Any) -> Any:
+        return jax.lax.scan(lambda carry, key: (peer.step(key, carry), None), carry, keys)[0]
+
+    return loop, lambda: jax.block_until_ready(updates(begin, keys).search.mean)
+
+
+def _median_seconds(*calls: Callable[[], Any]) -> list[float]:
+    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(1 + REPETITIONS):
+        for call, times in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - began)
+    return [statistics.median(times[1:]) for times in seconds]
+
+
+def _report(case: str, name: str, speed: dict[str, float]) -> str:
+    """Return one line: three speeds, and ours as a multiple of evosax's two."""
+    ours, loop, scan = (speed[key] for key in ("ours", "evosax_loop", "evosax_scan"))
+    return (
+        f"{case:24} {name:10} ours {ours / 1e6:7.2f} M/s"
+        f"  evosax loop {loop / 1e6:6.2f} M/s (x{ours / loop:5.1f})"
+        f"  evosax scan {scan / 1e6:6.2f} M/s (x{ours / scan:5.1f})"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", choices=CASES, help="measure one case in this process")
+    options = parser.parse_args(arguments)
+    if options.case:
+        for name in ESTIMATORS:
+            print(_report(options.case, name, measure(options.case, name)), flush=True)
+        return
+    for case in CASES:
+        command = [sys.executable, "-m", "workflow.scripts.benchmark_peers", "--case", case]
+        subprocess.run(command, env={**os.environ, "NPROC": "1"}, check=True)
+
+
+if __name__ == "__main__":
+    main()
