@@ -11,6 +11,7 @@ from matplotlib.ticker import EngFormatter, LogFormatter
 from scipy import ndimage
 
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
 Looks = Mapping[str, dict[str, Any]]
 LEVELS = 30
@@ -76,14 +77,15 @@ class Landscape(NamedTuple):
         panel.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
 
     def paths(self, seeds: pd.DataFrame, runs: Looks) -> pd.DataFrame:
-        """Return the path of θ of every seed: columns run, seed, outer_step, x and y."""
-        index = ["run", "seed", "outer_step"]
-        parts = []
-        for run in runs:
-            metrics = (self.x, self.y)
-            columns = [style.select(seeds, run, name).set_index(index)["value"] for name in metrics]
-            parts.append(pd.concat(columns, axis=1, keys=metrics).reset_index())
-        return pd.concat(parts, ignore_index=True)
+        """Return the path of θ of every seed: columns run, seed, outer_step, x and y.
+
+        Paths end at equal compute.
+        """
+        index, metrics = ["run", "seed", "outer_step"], (self.x, self.y)
+        columns = [
+            at_equal_compute(seeds, tuple(runs), name).set_index(index)["value"] for name in metrics
+        ]
+        return pd.concat(columns, axis=1, keys=metrics).reset_index()
 
     def draw_paths(self, panel: Axes, paths: pd.DataFrame, looks: Looks) -> None:
         """Draw the paths of θ: seeds thin, their median thick, the start as a star, the ends.

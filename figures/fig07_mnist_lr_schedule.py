@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from figures import _landscape
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
 RUNS = {"truncated_es": {}, "pes": {}, "es_single": {}}
 
@@ -37,7 +38,7 @@ def draw_schedule(
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
     looks = _landscape.looks(table, RUNS)
     grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
-    curves = pd.concat([style.select(table, run, "meta_loss") for run in looks])
+    curves = at_equal_compute(table, tuple(looks), "meta_loss")
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
     landscape.draw_paths(left, paths, looks)

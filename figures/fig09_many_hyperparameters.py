@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogFormatter
 
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
 EXPERIMENT = "fashion_mnist_many_hyperparameters"
 RUNS = ("random_search", "truncated_es", "pes", "es_single")
@@ -25,9 +26,9 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         ValueError: the table lacks one of the runs.
     """
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH * 1.3, 2.9)
-    drawn = []
+    shown = at_equal_compute(tables[EXPERIMENT], RUNS, "best_meta_loss")
     for place, run in enumerate(RUNS):
-        rows = style.select(tables[EXPERIMENT], run, "best_meta_loss")
+        rows = shown[shown["run"] == run]
         look = style.estimator(run)
         every = max(1, len(rows) // MARKERS)
         first = place * every // len(RUNS)
@@ -35,8 +36,6 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         panel.plot(x, rows["mean"].to_numpy(), markevery=(first, every), **look)
         low, high = rows["min"].to_numpy(), rows["max"].to_numpy()
         panel.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
-        drawn.append(rows)
-    shown = pd.concat(drawn, ignore_index=True)
     panel.set(xlabel="Inner steps, summed over particles", ylabel="Best meta-objective so far")
     panel.set_yscale("log")
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))

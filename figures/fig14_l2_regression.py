@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
 EXPERIMENT = "l2_regression"
 ESTIMATORS = ("truncated_es", "pes", "es_single")
@@ -47,29 +48,27 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 def _draw_coefficients(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """Draw the logarithm of the coefficient from every start; return the rows drawn."""
-    drawn = []
-    for place, family in enumerate(ESTIMATORS):
-        for start in STARTS:
-            rows = style.select(table, f"{family}_from_{start}", "log_l2")
-            look = style.estimator(family) | {"linewidth": 0.9}
-            style.band(panel, rows, "inner_steps", look, LIMITS, place / len(ESTIMATORS))
-            drawn.append(rows.assign(panel="a"))
+    runs = {f"{family}_from_{start}": family for family in ESTIMATORS for start in STARTS}
+    drawn = at_equal_compute(table, tuple(runs), "log_l2")
+    for run, family in runs.items():
+        look = style.estimator(family) | {"linewidth": 0.9}
+        shift = ESTIMATORS.index(family) / len(ESTIMATORS)
+        style.band(panel, drawn[drawn["run"] == run], "inner_steps", look, LIMITS, shift)
     panel.set(ylabel="θ: log L2 coefficient", ylim=LIMITS)
     panel.set_title("(a) Coefficient, six starts")
-    return pd.concat(drawn)
+    return drawn.assign(panel="a")
 
 
 def _draw_losses(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """Draw the validation loss above the least one from two starts; return the rows drawn."""
-    runs = [(family, start) for family in ESTIMATORS for start in SHOWN]
-    drawn = []
-    for place, (family, start) in enumerate(runs):
-        run = f"{family}_from_{start}"
-        rows = style.select(table, run, "meta_loss").copy()
-        rows[MEDIAN] -= style.select(table, run, "optimal_meta_loss")["mean"].iloc[0]
+    runs = {f"{family}_from_{start}": (family, start) for family in ESTIMATORS for start in SHOWN}
+    drawn = at_equal_compute(table, tuple(runs), "meta_loss")
+    least = style.select(table, next(iter(runs)), "optimal_meta_loss")["mean"].iloc[0]
+    drawn[MEDIAN] -= least
+    for place, (run, (family, start)) in enumerate(runs.items()):
         look = style.estimator(family) | {"linestyle": SHOWN[start]}
+        rows = drawn[drawn["run"] == run]
         style.band(panel, rows, "inner_steps", look, EXCESS_LIMITS, place / len(runs))
-        drawn.append(rows.assign(panel="b"))
     panel.set(ylabel="Validation loss above the least", yscale="log", ylim=EXCESS_LIMITS)
     panel.set_title("(b) Validation loss (start -5: full, 5: dashed)")
-    return pd.concat(drawn)
+    return drawn.assign(panel="b")

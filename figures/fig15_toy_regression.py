@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from figures import _landscape
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
 LANDSCAPE = _landscape.Landscape(
     experiment="toy_regression",
@@ -36,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     table, seeds = tables[LANDSCAPE.experiment], tables[f"{LANDSCAPE.experiment}_seeds"]
     looks = _landscape.looks(table, RUNS)
     grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
-    curves = pd.concat([style.select(table, run, "meta_loss") for run in looks])
+    curves = at_equal_compute(table, tuple(looks), "meta_loss")
     curves = curves[curves["outer_step"] > 0]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.1)
     LANDSCAPE.draw(figure, left, grid)

@@ -2,7 +2,7 @@
 
 (a) At an outer learning rate of 1e-2, PES leaves the good region and ES-Single converges (Fig. 17).
 (b) At 1e-3 PES is stable and slow; truncated ES is biased (Fig. 18). (c) The meta-objective of
-fresh inner problems against the compute spent. The landscape is that of Figure 7.
+fresh inner problems against the compute spent.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from figures import _landscape
 from workflow.lib import style
+from workflow.lib.seed_values import at_equal_compute
 
-EXPERIMENT = "mnist_lr_schedule_k1"
+LANDSCAPE = _landscape.SCHEDULE._replace(experiment="mnist_lr_schedule_k1")
 RUNS = {
     "truncated_es": {},
     "pes": {"label": "PES, outer rate 1e-2"},
@@ -29,17 +30,17 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the tables lack one of the runs, or the landscape is not a full grid.
     """
-    landscape, table = _landscape.SCHEDULE, tables[EXPERIMENT]
+    table, seeds = (tables[f"{LANDSCAPE.experiment}{part}"] for part in ("", "_seeds"))
     looks = _landscape.looks(table, RUNS)
-    grid, paths = landscape.grid(tables), landscape.paths(tables[f"{EXPERIMENT}_seeds"], looks)
-    curves = pd.concat([style.select(table, run, "meta_loss") for run in looks])
+    grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
+    curves = at_equal_compute(table, tuple(looks), "meta_loss")
     figure, (first, second, third) = style.subplots(3, style.PAGE_WIDTH, 2.9)
     for panel, (name, runs) in zip((first, second), PANELS.items(), strict=True):
-        landscape.draw(figure, panel, grid, bar=False)
-        landscape.draw_paths(panel, paths, {run: looks[run] for run in runs})
+        LANDSCAPE.draw(figure, panel, grid, bar=False)
+        LANDSCAPE.draw_paths(panel, paths, {run: looks[run] for run in runs})
         panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
     best = float(grid.to_numpy().min())
-    _landscape.draw_curves(third, curves, looks, best, (0.0, landscape.ceiling))
+    _landscape.draw_curves(third, curves, looks, best, (0.0, LANDSCAPE.ceiling))
     third.set(xlabel="Inner steps of all particles")
     third.set_title("(c) Meta-objective")
     figure.legend(*third.get_legend_handles_labels(), loc="outside upper center", ncols=5)

@@ -74,6 +74,15 @@ class Images(NamedTuple):
         x, y = self.batch((part + jnp.array(self.first, jnp.uint32)[:, None]).ravel())
         return x.reshape(2, batch_size, -1), y.reshape(2, batch_size, -1)
 
+    def minibatch(self, key: Key, batch_size: int) -> tuple[Array, Array]:
+        """Draw one minibatch to train on; inputs and labels as in `batch`."""
+        bits = jax.random.bits(key, (batch_size,))
+        return self.batch(bits % jnp.uint32(self.sizes[0]) + jnp.uint32(self.first[0]))
+
+    def objective_images(self) -> tuple[Array, Array]:
+        """Return all images for the objective; inputs and labels as in `batch`."""
+        return self.batch(self.first[1] + jnp.arange(self.sizes[1]))
+
     def batch(self, index: Array) -> tuple[Array, Array]:
         """Return standardised inputs [n, features] and one-hot labels [n, classes] at `index`."""
         x = (self.pixels[index].astype(jnp.float32) - self.mean) / self.deviation

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import optimize
 
 from tasks.base import Array, Key, Task
 
@@ -101,6 +100,7 @@ def _optimum(
     x: np.ndarray, y: np.ndarray, held_x: np.ndarray, held_y: np.ndarray
 ) -> tuple[float, float]:
     """Return the θ whose ridge regression validates best, to 1e-8, and its validation loss."""
+    from scipy import optimize  # here: its import takes longer than many a run of other tasks
 
     def loss(theta: float) -> float:
         w = np.linalg.solve(x.T @ x + math.exp(theta) * np.eye(x.shape[1]), x.T @ y)

@@ -6,10 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from tests.run_files import aggregated, write_run
+from tests.synthetic_optimizers import (
+    learned_optimizer,
+    learned_optimizer_transfer,
+    loss_surface,
+)
 from tests.synthetic_variance import meta_gradient, variance_es_gen, variance_unrolls
 
 __all__ = [
     "aggregated",
+    "learned_optimizer",
+    "learned_optimizer_transfer",
+    "loss_surface",
     "meta_gradient",
     "variance_es_gen",
     "variance_unrolls",
@@ -50,19 +58,19 @@ def _balancing_run(
 def mnist_lr_schedule(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 7: a bowl, and three runs that end at three places in it."""
     runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
-    return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds, landscape=True)
+    return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds)
 
 
 def mnist_lr_schedule_k1(folder: Path, seeds: int = 4) -> list[Path]:
-    """Write every run of Figures 17 and 18, without a landscape."""
+    """Write every run of Figures 17 and 18, the same as Figure 7 with one more."""
     runs = {"truncated_es": 0.9, "pes": 0.5, "pes_slow": 0.2, "es_single": 0.0}
-    return _schedule(folder, "mnist_lr_schedule_k1", "mnist", runs, seeds, landscape=False)
+    return _schedule(folder, "mnist_lr_schedule_k1", "mnist", runs, seeds)
 
 
 def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 8, the same as Figure 7."""
     name, runs = "fashion_mnist_telescoping", {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
-    return _schedule(folder, name, "fashion_mnist", runs, seeds, landscape=True, lowest=0.5)
+    return _schedule(folder, name, "fashion_mnist", runs, seeds, lowest=0.5)
 
 
 def _schedule(
@@ -71,18 +79,14 @@ def _schedule(
     data: str,
     runs: Mapping[str, float],
     seeds: int,
-    *,
-    landscape: bool,
     lowest: float = 200.0,
 ) -> list[Path]:
-    """Write a landscape, if asked, and runs that end `runs[run]` beside its lowest point."""
-    paths = []
-    if landscape:
-        axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
-        values = _bowl(lowest, *(axis.ravel() for axis in axes))
-        values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
-        repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
-        paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
+    """Write a landscape, and runs that end `runs[run]` beside its lowest point."""
+    axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
+    values = _bowl(lowest, *(axis.ravel() for axis in axes))
+    values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
+    repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
+    paths = [write_run(folder, name, "landscape", repeats, data=data, landscape=True)]
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = _bowl(lowest, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)

@@ -53,3 +53,19 @@ def test_end_value_difference_is_paired():
 def test_runs_without_a_common_seed_are_named():
     with pytest.raises(ValueError, match="share no seed"):
         claims.end_value_ratio(both({0: [1.0]}, {1: [1.0]}), 0.05, **PAIR, ceiling=1.0)
+
+
+def test_late_change_counts_from_half_way_through():
+    rows = seeds_of("a", {0: [0.0, 3.0, 4.0, 4.0, 4.5], 1: [0.0, 9.0, 1.0, 2.0, 2.5]})
+    estimate = claims.late_change(rows, 0.05, run="a", metric="loss")
+    assert (estimate.interval.value, estimate.n) == (1.0, 2)
+    rows = seeds_of("a", {0: [0.0, 1.0, 1.0], 1: [0.0, 1.0, math.nan]})
+    estimate = claims.late_change(rows, 0.05, run="a", metric="loss")
+    assert estimate.interval.value == math.inf
+    assert math.isnan(estimate.interval.low)
+
+
+def test_end_value_minus_truncation():
+    rows = seeds_of("a", {0: [0.0, 5.0], 1: [0.0, 4.0]}).assign(truncation=4.0)
+    estimate = claims.end_value_minus_truncation(rows, 0.05, run="a", metric="loss")
+    assert (estimate.interval.value, estimate.n) == (0.5, 2)

@@ -8,12 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.flatten_util import ravel_pytree
 from scipy import stats
 
 import estimators
 import tasks
-from tasks.base import stream
 from tests import toy_tasks
 from workflow.lib import build, compute, meta_training, store
 
@@ -268,43 +266,3 @@ def test_a_curriculum_needs_an_estimator_that_can_be_rebuilt():
 def test_wrong_hyperparameters_are_one_line(changes, text):
     with pytest.raises(ValueError, match=text):
         tasks.copy_task(**SMALL | changes)
-
-
-class TestPerturbationsDrawnAgain:
-    """`store_perturbations: false`: the same bits, and no [N/2, P] array in the state."""
-
-    task = tasks.copy_task(hidden=14, batch_size=2, max_length=4)  # P = 1,180
-
-    def run(self, store_perturbations):
-        """Return the gradients of nine steps and the last state."""
-        estimator = toy_tasks.es(
-            "es_single", self.task, 1, chunk_size=2, store_perturbations=store_perturbations
-        )
-        theta = self.task.init_theta(KEY)
-        (gradient, _), state = toy_tasks.trace(estimator, KEY, theta, 9)
-        return jax.vmap(lambda g: ravel_pytree(g)[0])(gradient), state
-
-    def test_gradients_agree(self):
-        (stored, state), (again, keys) = self.run(True), self.run(False)
-        assert jnp.abs(stored).max() > 0.1
-        np.testing.assert_allclose(again, stored, atol=1e-5)
-        assert state.memory.shape == (2, 1180)
-        assert keys.memory.shape == (2,)
-        draw = jax.jit(jax.vmap(lambda key: 0.3 * jax.random.normal(key, (1180,))))
-        np.testing.assert_array_equal(draw(keys.memory), state.memory)
-
-    def test_layouts_draw_the_same(self):
-        theta = self.task.init_theta(KEY)
-        first, second = (
-            toy_tasks.es("pes", self.task, 1, chunk_size=size).sample(KEY, theta).epsilon
-            for size in (None, 2)
-        )
-        np.testing.assert_array_equal(first.T, second)
-
-    def test_it_needs_chunks_and_a_large_theta(self):
-        with pytest.raises(ValueError, match="needs a chunk_size"):
-            toy_tasks.es("es_single", self.task, 1, store_perturbations=False)
-        small = tasks.copy_task(**SMALL)
-        built = toy_tasks.es("es_single", small, 1, chunk_size=2, store_perturbations=False)
-        with pytest.raises(ValueError, match="1024 outer parameters or more"):
-            built.init(stream(KEY, "x"), small.init_theta(KEY))

@@ -115,6 +115,8 @@ def test_pooling_averages_squares():
         ({"pool": 0}, "pool=0 must divide"),
         ({"momentum": 1.0}, "momentum=1.0 must lie in"),
         ({"init_lr": 0.0}, "init_lr=0.0.*must be positive"),
+        ({"init_lr": float("nan")}, "init_lr=nan.*must be positive"),
+        ({"init_decay": float("nan")}, "init_decay=nan.*must be positive"),
         ({"time_constant": float("nan")}, "time_constant=nan must be positive"),
         ({"horizon": 0}, "horizon=0.*must be at least 1"),
         ({"hidden": [8, 0]}, r"hidden=\[8, 0\] must be at least 1"),

@@ -17,6 +17,7 @@ EXPERIMENTS = (
     "fashion_mnist_many_hyperparameters",
     "fashion_mnist_telescoping",
     "l2_regression",
+    "learned_optimizer",
     "mnist_lr_schedule",
     "mnist_lr_schedule_k1",
     "toy_regression",

@@ -1,6 +1,7 @@
 """Everything that a YAML file can get wrong is one clear line before any compute."""
 
 import copy
+import math
 import re
 
 import pytest
@@ -45,6 +46,9 @@ WRONG = [
     (MNIST, "task", "hidden", ["16"], r"hidden=\['16'\] must be of type"),
     (MNIST, "task", "pool", 3, "pool=3 must divide the image size 28x28"),
     (MNIST, "protocol", "learning_rate", 0, "learning_rate=0 must be positive"),
+    (MNIST, "protocol", "learning_rate", -0.01, "learning_rate=-0.01 must be positive"),
+    (MNIST, "protocol", "learning_rate", float("nan"), "learning_rate=nan must be positive"),
+    (MNIST, "task", "init_lr", float("nan"), "init_lr=nan, .* must be positive"),
     (MNIST, "protocol", "b1", 1.0, r"b1=1.0 must lie in \[0, 1\)"),
     (MNIST, "protocol", "log_every", 3, "log_every=3 must divide outer_steps=20"),
     (MNIST, "protocol", "log_every", 0, "log_every=0 must divide"),
@@ -53,6 +57,9 @@ WRONG = [
     (LANDSCAPE, "protocol", "grid", {}, "grid has 0 axes; a landscape has 1 or 2"),
     (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, 1, 0]), r"log_lr=\[0, 1, 0\] must be"),
     (LANDSCAPE, "protocol", "grid", axes(log_lr=[1, 0, 5]), r"log_lr=\[1, 0, 5\] must be"),
+    (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, math.nan, 5]), "nan, 5.* all finite"),
+    (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, 1, math.nan]), "1, nan.* all finite"),
+    (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, math.inf, 5]), "inf, 5.* all finite"),
     (LANDSCAPE, "protocol", "grid", {"log_decay": [0, 1, 2], "lr": [0, 1, 2]}, "'lr'.*'log_lr'"),
     (BALANCING, "task", "num_positive", 30, "num_positive=30 must lie between 0 and num_units=23"),
 ]

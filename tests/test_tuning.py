@@ -108,11 +108,24 @@ def test_the_rule():
         "first": {"learning_rate": 1.0, "sigma": 0.1},
         "tbptt": {"learning_rate": 0.5},
     }
-    with pytest.raises(ValueError, match="lacks longest_copied"):
+    with pytest.raises(ValueError, match="lacks learning_rate, or every metric to choose by"):
         tuned.grid(rows[rows["metric"] != "longest_copied"])
     assert len(grid) == 9, "every cell is in the table"
     row = grid[grid["run"] == "longest"].iloc[0]
     assert (row["cell"], row["seeds"], row["longest_copied"], row["chosen"]) == (0, 2, 3.0, False)
+
+
+def test_without_strings_to_copy_the_lowest_training_loss_is_best():
+    cells = {0: (1.0, 0.1), 1: (0.3, 0.2), 2: (0.2, np.nan), 3: (0.3, 0.2)}
+    rows = [
+        ("adam", cell, seed, name, value)
+        for cell, losses in cells.items()
+        for seed, loss in zip((1000, 1001), losses, strict=True)
+        for name, value in {"loss": loss, "learning_rate": 1 / (1 + cell)}.items()
+    ]
+    table = pd.DataFrame(rows, columns=["run", "cell", "seed", "metric", "value"])
+    chosen = tuned.choose(tuned.grid(table))
+    assert chosen == {"adam": {"learning_rate": 0.5}}, "not the one that diverged"
 
 
 def test_the_choice_goes_from_the_table_into_the_run(tmp_path):
@@ -144,7 +157,7 @@ def test_tuning_seeds_are_never_reported():
     for scale in spec.SCALES:
         jobs = spec.jobs(scale)
         waited_for = {job.spec["tuned"]["experiment"] for job in jobs if "tuned" in job.spec}
-        assert waited_for == {"copy_task_tuning"}
+        assert waited_for == {"copy_task_tuning", "learned_optimizer_tuning"}
         for job in jobs:
             tunes = job.spec["experiment"] in waited_for
             assert tunes == (job.spec["protocol"]["name"] == "tuning")

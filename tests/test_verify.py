@@ -177,7 +177,7 @@ def test_command_prints_a_line_per_problem_and_a_summary(root, monkeypatch, caps
         flip(root / PARQUET, 2000)
     jobs = [Job(run, settings(run)) for run in RUNS]
     monkeypatch.setattr(command, "ROOT", root)
-    monkeypatch.setattr(command.spec, "jobs", lambda scale: jobs if scale == "smoke" else [])
+    monkeypatch.setattr(command.spec, "jobs", lambda scale, _: jobs if scale == "smoke" else [])
     assert command.main(["--scale", "smoke"]) == int(spoilt)
     *lines, summary = capsys.readouterr().out.splitlines()
     assert summary == "2 runs at scale smoke: " + (

@@ -17,6 +17,7 @@ import pandas as pd
 
 from workflow.lib import comparisons, stats
 from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
+from workflow.lib.surface_statistics import sign_change_ratio, steepest_ratio
 from workflow.lib.variance_statistics import (
     mean_ratio,
     noise_growth,
@@ -117,6 +118,14 @@ def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) ->
     return Estimate(stats.Interval(*np.exp(interval)), len(both))
 
 
+def end_value_minus_truncation(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str
+) -> Estimate:
+    """Estimate the mean over seeds of end values of `metric` minus the run's truncation K."""
+    truncation = rows_of(seeds, run, metric)["truncation"].iloc[0]
+    return _mean(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
+
+
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
     rows = rows_of(seeds, run, metric)
@@ -181,6 +190,7 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         end_over_best,
         path_length_ratio,
         end_value_difference,
+        end_value_minus_truncation,
         late_change,
         improvement_probability,
         divergence_difference,
@@ -188,6 +198,8 @@ STATISTICS: dict[str, Callable[..., Estimate]] = {
         unroll_slope,
         worst_theory_ratio,
         noise_growth,
+        sign_change_ratio,
+        steepest_ratio,
         measured,
         measured_ratio,
         comparisons.improvement_over_tasks,

@@ -1,7 +1,7 @@
 """ES-Single against PES over all tasks: the summary that "consistently outperforms" rests on.
 
 `workflow/config/comparisons.yaml` lists the tasks. In one pair of runs, a seed that starts at the
-metric's value v₀ and ends at v has made the progress
+metric's value v₀ and ends at v, at equal compute, has made the progress
 
     p = (v₀ - v)/(v₀ - v*),   clipped to [0, 1],
 
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib import catalogue, stats
-from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
 
 RESAMPLES = 10_000  # enough for the bounds of α = 0.0004, which a correction may ask for
 COLUMNS = ["task", "family", "pair", "seed", "run", "reference", "improvement"]
@@ -60,6 +60,7 @@ def _pair(
 ) -> pd.DataFrame:
     """Return the rows of one pair of runs."""
     sign = 1.0 if entry["better"] == "lower" else -1.0
+    seeds = at_equal_compute(seeds, pair, entry["metric"])
     ends, starts = {}, {}
     for name, run in zip(("run", "reference"), pair, strict=True):
         end = sign * end_values(seeds, run, entry["metric"])

@@ -14,6 +14,8 @@ from workflow.lib.provenance import import_closure
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
+# Smoke runs end before fast code pays: XLA spends a third of the time on slower code.
+QUICK_XLA = "XLA_FLAGS='--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'"
 
 
 def code(*modules: str) -> list[str]:
@@ -70,7 +72,7 @@ class Dag(NamedTuple):
             if not names:
                 raise ValueError(f"{folder}/tables has no tables; copy those of a real run there")
         else:
-            found = tuned.with_tuning(spec.jobs(knobs.scale, names, knobs.seeds))
+            found = tuned.with_tuning(spec.jobs(knobs.scale, names, knobs.seeds), knobs.seeds)
             jobs = {str(job.parquet): job for job in found}
         figures = [
             f"{folder}/figures/{name}.{suffix}"
@@ -85,6 +87,16 @@ class Dag(NamedTuple):
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
         return str(Path("results", self.scale, name))
+
+    @property
+    def quick(self) -> bool:
+        """Whether starting and compiling take longer than computing."""
+        return self.scale == "smoke"
+
+    @property
+    def python(self) -> str:
+        """The beginning of a command that runs a module."""
+        return f"{QUICK_XLA} python -m workflow.scripts.warm" if self.quick else "python -m"
 
     @property
     def everything(self) -> list[str]:
@@ -160,10 +172,16 @@ class Dag(NamedTuple):
         choice = self._job(wildcards).spec.get("tuned")
         return [self.path(f"tuning/{choice['experiment']}.json")] if choice else []
 
+    def job_trained(self, wildcards: Any) -> list[str]:
+        """Return the file of trained optimizers that a job waits for, if it does."""
+        origin = self._job(wildcards).spec.get("trained")
+        return [self.path(f"trained/{origin['experiment']}.json")] if origin else []
+
     def job_options(self, wildcards: Any, input: Any) -> str:
         """Return the options of workflow/scripts/run.py that only some jobs have."""
         del wildcards
-        return f"--tuned {shlex.quote(str(input.tuned))}" if input.tuned else ""
+        files = {"--tuned": input.tuned, "--trained": input.trained}
+        return " ".join(f"{name} {shlex.quote(str(file))}" for name, file in files.items() if file)
 
     def experiment_runs(self, wildcards: Any) -> list[str]:
         """Return the result files of an experiment."""
@@ -204,6 +222,13 @@ class Dag(NamedTuple):
     def figure_category(self, wildcards: Any) -> str:
         """Return the heading under which the report shows a figure."""
         return catalogue.load("figures")[wildcards.figure]["category"]
+
+    def figure_labels(self, wildcards: Any) -> dict[str, str]:
+        """Return how the report names a figure: one label (of two, it would make a switch)."""
+        number = catalogue.load("figures")[wildcards.figure]["paper_figure"]
+        caption = Path(f"workflow/report/{wildcards.figure}.rst").read_text(encoding="utf-8")
+        title = " ".join(caption.split("**")[1].split())
+        return {"figure": f"{'ours' if number == 'none' else number.zfill(2)}: {title}"}
 
 
 def _data_files(job: spec.Job) -> list[str]:

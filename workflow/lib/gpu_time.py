@@ -111,6 +111,7 @@ def _search(job: Mapping[str, Any]) -> int:
 
 
 _PER_SEED = {
+    "footprint": lambda job: 0,
     "gradient_theory": lambda job: 0,
     "gradient_trace": _training,
     "gradient_variance": _variance,

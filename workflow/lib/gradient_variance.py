@@ -75,8 +75,8 @@ def run(
     program = Program(over_seeds(lambda key: estimate(task, estimator, truncation, key)))
     measured = program(seed_keys(seeds))
     estimates = np.asarray(measured["estimate"], np.float64)
-    exact = np.asarray(ravel_pytree(task.exact_gradient(theta))[0], np.float64)
-    values = errors(estimates, exact)
+    oracle = Program(lambda theta: ravel_pytree(task.exact_gradient(theta))[0])
+    values = errors(estimates, np.asarray(oracle(theta), np.float64))
     reference = Program(functools.partial(_base, task, base))
     if base:
         against = errors(estimates, np.asarray(reference(), np.float64))
@@ -86,7 +86,7 @@ def run(
         seed: "ok" if np.isfinite(error) else "diverged"
         for seed, error in zip(seeds, values["squared_error"], strict=True)
     }
-    return Outcome(tidy(seeds, points), status, timings(program, reference))
+    return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))
 
 
 def check(
@@ -169,6 +169,6 @@ def _truncation(estimator: Estimator, theta: Theta) -> int:
     def probe() -> Array:
         key = jax.random.key(0)
         constant = jax.tree.map(jnp.zeros_like, theta)
-        return estimator.step(key, constant, estimator.init(key, constant))[2].truncation
+        return estimator.step(key, constant, estimator.init(key, constant))[2].steps
 
     return int(jax.jit(probe)())

@@ -161,16 +161,25 @@ def markdown_table(table: Table) -> str:
 
 def _detail(name: str, claim: Mapping[str, Any]) -> str:
     """Return the section of one claim: what the paper says, and how to make the verdict again."""
+    return f"### {name}\n\n{_says(claim)}\n\n    {claim['command']}\n\n{_made(claim)}"
+
+
+def _says(claim: Mapping[str, Any]) -> str:
+    """Return what a claim says, and where the paper says it."""
     figure = f"; figure: {claim['figure']}" if "figure" in claim else ""
-    alone = "<br>".join(
-        _interval(f"case {i}", case | case["alone"]) for i, case in enumerate(claim["cases"], 1)
+    return f"{claim['sentence']} ({claim['source']}{figure})"
+
+
+def _made(claim: Mapping[str, Any]) -> str:
+    """Return how a verdict was made, and its intervals without correction."""
+    alone = ", ".join(
+        bounds(case["value"], case["alone"]["low"], case["alone"]["high"])
+        for case in claim["cases"]
     )
     data = f", {', '.join(claim['data'])}" if claim["data"] else ""
     return (
-        f"### {name}\n\n{claim['sentence']} ({claim['source']}{figure})\n\n"
-        f"    {claim['command']}\n\n"
         f"{claim['seconds']:g} s of jobs on {', '.join(claim['hardware'])}; {claim['scale']} scale"
-        f"{data}; statistic: {claim['statistic']}. Uncorrected {1 - claim['alpha']:.0%} intervals: "
+        f"{data}; statistic: {claim['statistic']}; uncorrected {1 - claim['alpha']:.0%} intervals: "
         f"{alone}."
     )
 
@@ -183,6 +192,11 @@ def page(judged: Mapping[str, Any]) -> str:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
         body = "".join("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in table.rows)
         parts.append(f"<table><tr>{head}</tr>{body}</table>")
+    for name, claim in judged["claims"].items():
+        if claim["verdict"] != ledger.NOT_RUN:
+            says, made = html.escape(_says(claim)), html.escape(_made(claim))
+            command = f"<pre>{html.escape(claim['command'])}</pre>"
+            parts.append(f"<h3>{name}</h3><p>{says}</p>{command}<p>{made}</p>")
     return (
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Claims</title>'
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"

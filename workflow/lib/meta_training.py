@@ -17,7 +17,7 @@ import optax
 
 from estimators.base import Estimator, Info
 from tasks.base import Array, Key, Task, Theta, stream
-from workflow.lib.choices import check_choice
+from workflow.lib import optimizers
 from workflow.lib.compute import (
     Checkpoint,
     Outcome,
@@ -31,9 +31,9 @@ from workflow.lib.compute import (
     timings,
     with_best,
 )
+from workflow.lib.trained import FINAL_THETA
 
 LOGGER = logging.getLogger(__name__)
-OPTIMIZERS = ("sgd", "adam")
 
 
 class Carry(NamedTuple):
@@ -55,8 +55,11 @@ def run(
     outer_steps: int,
     log_every: int,
     optimizer: str,
-    learning_rate: float,
+    learning_rate: float | None = None,
     b1: float = 0.9,
+    clip_norm: float | None = None,
+    weights: optimizers.Weights | None = None,
+    keep_theta: bool = False,
     diverged_above: float | None = None,
 ) -> Outcome:
     """Train and evaluate.
@@ -68,24 +71,20 @@ def run(
         checkpoint: where to resume from and to save.
         outer_steps: updates of θ.
         log_every: updates between evaluations; divides `outer_steps`.
-        optimizer: "sgd" or "adam" (b2 = 0.999).
+        optimizer: of θ; for this and the next four, see optimizers.py.
         learning_rate: α, of the outer optimizer.
-        b1: of Adam.
+        b1: of Adam, or the momentum.
+        clip_norm: the norm that a longer gradient is scaled down to.
+        weights: of the learned optimizer, a row for each seed.
+        keep_theta: whether the rows hold the last θ, flat: `final_theta`, numbered by `cell`.
         diverged_above: a run whose last meta-loss is not finite, or above this, has diverged.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
     """
-    check(
-        task,
-        estimator,
-        outer_steps=outer_steps,
-        log_every=log_every,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        b1=b1,
-    )
-    optimize = make_optimizer(optimizer, learning_rate, b1)
+    chosen = (optimizer, learning_rate, b1, clip_norm, weights)
+    _check(task, estimator, outer_steps, log_every, chosen)
+    optimize = optimizers.make(*chosen)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
@@ -94,6 +93,8 @@ def run(
     evaluate = Program(over_seeds(functools.partial(assess, task)))
 
     carry, points, first = begin(keys), [], 0
+    if weights is not None:
+        carry = carry._replace(optimizer=optimizers.with_weights(carry.optimizer, weights))
     resumed = checkpoint.load(carry)
     if resumed:
         first, carry, points = resumed
@@ -121,7 +122,8 @@ def run(
     if task.curriculum is not None:
         finished = np.asarray(jax.vmap(task.curriculum.finished)(carry.progress))
         status |= {seeds[i]: task.curriculum.final_status for i in np.flatnonzero(finished)}
-    return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate, begin))
+    points = with_best(points) + (_final_theta(carry.theta, points[-1]) if keep_theta else [])
+    return Outcome(tidy(seeds, points), status, timings(advance, evaluate, begin))
 
 
 def check(
@@ -131,29 +133,28 @@ def check(
     outer_steps: int,
     log_every: int,
     optimizer: str,
-    learning_rate: float,
+    learning_rate: float | None = None,
     b1: float = 0.9,
+    clip_norm: float | None = None,
+    weights: optimizers.Weights | None = None,
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
+    chosen = (optimizer, learning_rate, b1, clip_norm, weights)
+    _check(task, estimator, outer_steps, log_every, chosen)
+
+
+def _check(
+    task: Task, estimator: Estimator | None, outer_steps: int, log_every: int, chosen: tuple
+) -> None:
+    """Do the work of `check`; `chosen` are the arguments of `optimizers.check`."""
     if estimator is None:
         raise ValueError("meta_training needs an estimator")
     if task.curriculum is not None and estimator.rebuild is None:
         raise ValueError("a task with a curriculum needs an estimator that can be rebuilt")
     if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
         raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate={learning_rate} must be positive and finite")
-    if not 0 <= b1 < 1:
-        raise ValueError(f"b1={b1} must lie in [0, 1)")
-
-
-def make_optimizer(
-    name: str, learning_rate: float | Array, b1: float
-) -> optax.GradientTransformation:
-    """Return the optimizer of θ; its learning rate may be traced."""
-    return optax.adam(learning_rate, b1=b1) if name == "adam" else optax.sgd(learning_rate)
+    optimizers.check(*chosen)
 
 
 def start(
@@ -245,6 +246,14 @@ def outer_step(
     zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
     nonfinite = carry.nonfinite + zeroed
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
+
+
+def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Return a point for every entry of θ, [seeds, ...], where the last point is."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
+    flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+    place = (last["outer_step"], last["inner_steps"])
+    return [log_point(len(flat), {FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
 
 
 def _log(

@@ -59,7 +59,7 @@ def unfinished(scale: str, root: Path) -> str:
     if "Nothing to be done" in output:
         return ""
     jobs = re.findall(r"^total +(\d+)", output, re.MULTILINE)
-    return f"{int(jobs[0]) - 1 if jobs else 'some'} jobs are not done"
+    return f"{int(jobs[0]) - 1 if jobs else 'some'} job(s) are not done"
 
 
 def refusal(scale: str, dag: Dag, root: Path) -> str:
@@ -144,6 +144,8 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
     files = [file for file in files if file.suffix in KINDS or "_summary" in file.stem]
+    grids = (root / "results" / dag.scale / "tables").glob("*_grid.csv")
+    files += sorted(file.relative_to(root) for file in grids)
     target = root / FOLDER
     new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)

@@ -162,8 +162,8 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
                 "seeds_per_job": chosen["seeds_per_job"],
                 "first_seed": chosen.get("first_seed", 0),
             }
-            if "tuned" in chosen:
-                resolved[member]["tuned"] = chosen["tuned"]
+            waits = {key: chosen[key] for key in ("tuned", "trained") if key in chosen}
+            resolved[member] |= waits
     return resolved
 
 

@@ -4,8 +4,10 @@ A run that says `tuned: {experiment: E, run: R}` takes its learning rate and σ 
 run R of experiment E tried. Its own specification leaves them open; what was chosen goes into its
 sidecar. Tuning seeds start at 1000 and are never reported.
 
-The rule: of all cells of the grid, the one with the longest string copied at the end, averaged over
-the tuning seeds; among equals the one with the fewest bits per character; then the first.
+The rule: of all cells of the grid, the best one by the first metric of `RULES` that the table has,
+averaged over the tuning seeds; among equals the best by the second; then the first. That is, in the
+copy task, the longest string copied at the end, then the fewest bits per character; elsewhere the
+lowest mean over all updates of the loss that was trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,7 @@ from workflow.lib import spec, store
 from workflow.lib.choices import check_choice
 
 GRID_METRICS = ("learning_rate", "sigma")
-RULE_METRICS = ("longest_copied", "bits_per_character")
+RULES = ({"longest_copied": -1, "bits_per_character": 1}, {"loss": 1})  # 1: low is good, -1: high
 Values = dict[str, float]
 
 
@@ -35,17 +37,20 @@ def grid(seeds: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: the table lacks a metric of the rule.
     """
-    missing = {*RULE_METRICS, "learning_rate"} - set(seeds["metric"])
-    if missing:
-        raise ValueError(f"the tuning table lacks {', '.join(sorted(missing))}; run it again")
+    found = set(seeds["metric"])
+    fitting = [rule for rule in RULES if found >= {*rule, "learning_rate"}]
+    if not fitting:
+        raise ValueError(
+            "the tuning table lacks learning_rate, or every metric to choose by; run it again"
+        )
+    rule = fitting[0]
     place = ["run", "cell"]
     cells = seeds.groupby([*place, "metric"])["value"].agg(_mean).unstack("metric")
-    columns = [name for name in (*GRID_METRICS, *RULE_METRICS) if name in cells]
+    columns = [name for name in (*GRID_METRICS, *rule) if name in cells]
     counts = seeds.groupby(place)["seed"].nunique()
     cells = cells[columns].assign(seeds=counts).reset_index()
-    worst_last = cells.fillna({"bits_per_character": np.inf})
-    order = ["longest_copied", "bits_per_character", "cell"]
-    ordered = worst_last.sort_values(order, ascending=[False, True, True])
+    ascending = [sign > 0 for sign in rule.values()]
+    ordered = cells.sort_values([*rule, "cell"], ascending=[*ascending, True])  # NaN comes last
     best = ordered.groupby("run").head(1).index
     cells = cells.assign(chosen=cells.index.isin(best))
     return cells[[*place, "seeds", *columns, "chosen"]].rename_axis(columns=None)
@@ -113,9 +118,14 @@ def resolve(job: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, An
     return {**job, "protocol": protocol, "estimator": estimator}
 
 
-def with_tuning(jobs: Sequence[spec.Job]) -> list[spec.Job]:
-    """Return jobs and those of the tuning experiments that they wait for."""
+def with_tuning(jobs: Sequence[spec.Job], seeds: int | None = None) -> list[spec.Job]:
+    """Return jobs and those of the experiments that they wait for: that tune, or train, for them.
+
+    Args:
+        jobs: of one scale.
+        seeds: number of seeds, in place of the experiments' own.
+    """
     present = {job.spec["experiment"] for job in jobs}
-    wanted = {job.spec["tuned"]["experiment"] for job in jobs if "tuned" in job.spec}
-    more = tuple(sorted(wanted - present))
-    return [*jobs, *(spec.jobs(jobs[0].spec["scale"], more) if more else [])]
+    parts = [job.spec[key] for job in jobs for key in ("tuned", "trained") if key in job.spec]
+    more = tuple(sorted({part["experiment"] for part in parts} - present))
+    return [*jobs, *(spec.jobs(jobs[0].spec["scale"], more, seeds) if more else [])]

@@ -1,6 +1,7 @@
 """Protocol: train once in every cell of a grid of hyperparameters, and record how each ends.
 
-All cells share one compiled program: the learning rate and σ are traced. What follows from the
+All cells share one compiled program: the learning rate and σ are traced. `loss` is the mean over
+all updates of the loss that was trained on. What follows from the
 rows is decided by `tuned.py`.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task
-from workflow.lib import meta_training
+from workflow.lib import meta_training, optimizers
 from workflow.lib.choices import check_choice
 from workflow.lib.compute import (
     LOGGER,
@@ -50,8 +51,8 @@ def run(
         checkpoint: where to resume from and to save, between cells.
         grid: {"learning_rate": values, and σ where the estimator has one: "sigma": values}.
         outer_steps: updates of θ in each cell.
-        optimizer: "sgd" or "adam".
-        b1: of Adam.
+        optimizer: "sgd", "momentum" or "adam".
+        b1: of Adam, or the momentum.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
@@ -61,12 +62,12 @@ def run(
     def trial(key: Key, cell: dict[str, Array]) -> dict[str, Array]:
         others = {name: value for name, value in cell.items() if name != "learning_rate"}
         own = estimator.rebuild(task, **others)
-        optimize = meta_training.make_optimizer(optimizer, cell["learning_rate"], b1)
+        optimize = optimizers.make(optimizer, cell["learning_rate"], b1)
         carry = meta_training.start(task, own, optimize, key)
         zero = jnp.zeros((), jnp.int32)
         carry, means = meta_training.train(task, own, optimize, outer_steps, carry, key, zero)
         end = meta_training.assess(task, key, carry.theta, carry.progress)
-        return end | {"inner_steps": means["inner_steps"]}
+        return end | {"loss": means["loss"], "inner_steps": means["inner_steps"]}
 
     program, keys = Program(over_seeds(trial)), seed_keys(seeds)
     first, _, points = checkpoint.load(()) or (0, (), [])

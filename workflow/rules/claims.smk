@@ -6,7 +6,12 @@ rule judge:
         code=code("workflow.scripts.judge"),
     output:
         md=dag.ledger[0],
-        html=report(dag.ledger[1], caption="../report/claims.rst", category="Claims"),
+        html=report(
+            dag.ledger[1],
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"page": "All claims"},
+        ),
         json=dag.ledger[2],
         summary=dag.ledger[3],
     log:
@@ -19,7 +24,7 @@ rule judge:
     message:
         "Claims"
     shell:
-        "python -m workflow.scripts.judge --tables {params.tables:q}"
+        "{dag.python} workflow.scripts.judge --tables {params.tables:q}"
         " --experiments {params.experiments} --output {output.md:q} > {log:q} 2>&1"
 
 

@@ -10,6 +10,7 @@ rule draw:
             dag.path("figures/{figure}.png"),
             caption="../report/figure.rst",
             category=dag.figure_category,
+            labels=dag.figure_labels,
         ),
         csv=dag.path("figures/{figure}.csv"),
     log:
@@ -23,5 +24,5 @@ rule draw:
     message:
         "Figure: {wildcards.figure}"
     shell:
-        "python -m workflow.scripts.draw --figure {wildcards.figure}"
+        "{dag.python} workflow.scripts.draw --figure {wildcards.figure}"
         " --tables {params.tables:q} --output {params.output:q} > {log:q} 2>&1"

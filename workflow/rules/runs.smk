@@ -1,5 +1,10 @@
+from workflow.scripts import warm
+
+
 onstart:
-    shell("python -m workflow.scripts.preflight {dag.preflight}")
+    if dag.quick:
+        warm.start()
+    shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
 
 
 rule run:
@@ -8,6 +13,7 @@ rule run:
         code=dag.job_code,
         data=dag.job_data,
         tuned=dag.job_tuned,
+        trained=dag.job_trained,
     output:
         parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
@@ -25,5 +31,5 @@ rule run:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
         # One thread per job, whatever the machine: the same bits, and jobs run side by side.
-        "NPROC={threads} python -m workflow.scripts.run"
+        "NPROC={threads} {dag.python} workflow.scripts.run"
         " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule aggregate:
     message:
         "Table: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.aggregate"
+        "{dag.python} workflow.scripts.aggregate"
         " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -35,5 +35,24 @@ rule choose:
     message:
         "Hyperparameters: {wildcards.experiment}"
     shell:
-        "python -m workflow.scripts.choose"
+        "{dag.python} workflow.scripts.choose"
         " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
+
+
+rule export:
+    """Gather the optimizers that an experiment has trained in one file, with their provenance."""
+    input:
+        runs=dag.experiment_runs,
+        sidecars=dag.experiment_sidecars,
+        code=code("workflow.scripts.export"),
+    output:
+        dag.path("trained/{experiment}.json"),
+    log:
+        dag.path("logs/{experiment}/export.log"),
+    conda:
+        "../../environment.yml"
+    message:
+        "Trained optimizers: {wildcards.experiment}"
+    shell:
+        "python -m workflow.scripts.export"
+        " --runs {input.runs:q} --output {output:q} > {log:q} 2>&1"

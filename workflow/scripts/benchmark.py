@@ -25,7 +25,7 @@ SYMBOLS, CHARACTERS = 84, 1_001
 def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     """Return the speed of one case of benchmarks.yaml, in this process."""
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
-    task = build.task(parts, _data(case["task"]["name"]))
+    task = build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
     return throughput.measure(task, build.estimator(parts, task), case["outer_steps"])
 
 
@@ -34,13 +34,14 @@ def _split(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
 
 
-def _data(task: str) -> dict[str, np.ndarray] | None:
-    """Return random arrays of the shape of MNIST or Shakespeare for a task that needs data."""
+def _data(task: str, shape: Sequence[int]) -> dict[str, np.ndarray] | None:
+    """Return random arrays for a task that needs data: images of this shape, or a text."""
     rng = np.random.default_rng(0)
-    if task == "lr_schedule":
-        images = rng.integers(0, 256, MNIST_SHAPE, np.uint8)
+    if task in ("lr_schedule", "learned_optimizer"):
+        images = rng.integers(0, 256, shape, np.uint8)
         labels = rng.integers(0, 10, len(images), np.int32)
-        return {"train_images": images, "train_labels": labels}
+        train = {"train_images": images, "train_labels": labels}
+        return train | {"validation_images": images[:1000], "validation_labels": labels[:1000]}
     if task == "char_lstm":
         tokens = rng.integers(0, SYMBOLS, CHARACTERS, np.int32)
         return {"train_tokens": tokens, "vocabulary": np.arange(SYMBOLS)}

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow.lib import build, data, spec, store, tuned
+from tasks._lolv2 import NUM_WEIGHTS
+from workflow.lib import build, data, spec, store, trained, tuned
 from workflow.lib.command import errors_in_one_line
 
 
@@ -17,6 +18,7 @@ def check(job: Mapping[str, Any]) -> None:
     """
     try:
         job = tuned.resolve(job, tuned.stand_in(job))
+        job = trained.resolve(job, [[0.0] * NUM_WEIGHTS] if "trained" in job else None)
         task = build.task(job, data.stand_in(job["data"]))
         estimator = build.estimator(job, task)
         build.protocol(job).check(task, estimator, **job["protocol"]["args"])

@@ -11,14 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.lib import build, compute, data, provenance, spec, store, tuned
+from workflow.lib import build, compute, data, provenance, spec, store, trained, tuned
 from workflow.lib.command import errors_in_one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def execute(
-    job: Mapping[str, Any], output: Path, checkpoint_s: float, choices: Path | None = None
+    job: Mapping[str, Any],
+    output: Path,
+    checkpoint_s: float,
+    choices: Path | None = None,
+    optimizers: Path | None = None,
 ) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
@@ -27,6 +31,7 @@ def execute(
         output: the parquet file.
         checkpoint_s: seconds between two checkpoints, at least.
         choices: the file of chosen hyperparameters, for a job that waits for them.
+        optimizers: the file of trained optimizers, for a job that waits for one.
 
     Raises:
         ValueError: the specification asks for something that cannot be.
@@ -43,11 +48,13 @@ def execute(
         arrays = data.load(job["data"]) if job["data"] else None
         chosen = tuned.chosen(job, choices)
         resolved = tuned.resolve(job, chosen)
+        resolved = trained.resolve(resolved, trained.weights(job, optimizers))
         task = build.task(resolved, arrays)
         estimator = build.estimator(resolved, task)
         protocol = build.protocol(resolved)
         identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
         identity |= {"tuned": chosen} if chosen else {}
+        identity |= {"trained": provenance.file_sha256(optimizers)} if optimizers else {}
         checkpoint = compute.Checkpoint(checkpoint_path, identity, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
@@ -113,11 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
     parser.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
+    parser.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
     with errors_in_one_line(f"{options.spec['experiment']}/{options.spec['run']}"):
-        execute(options.spec, options.output, options.checkpoint_seconds, options.tuned)
+        execute(
+            options.spec, options.output, options.checkpoint_seconds, options.tuned, options.trained
+        )
 
 
 if __name__ == "__main__":

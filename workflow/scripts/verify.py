@@ -51,7 +51,6 @@ def _compare(scale: str, chosen: set[str]) -> list[str]:
     """
     own, published = ROOT / "results" / scale / "tables", ROOT / publication.FOLDER / "tables"
     if not published.is_dir():
-        print("nothing is published: no comparison")
         return []
     facts = publication.facts(ROOT)
     if facts["scale"] != scale:

@@ -1,0 +1,57 @@
+"""Training with learned optimizers, beside Adam and SGD with tuned learning rates.
+
+Above the training loss, below the validation loss, against the training steps of a network: on the
+problem that the optimizers were meta-trained on, on MNIST, and on a wider network.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from workflow.lib import style
+
+EXPERIMENT = "learned_optimizer_transfer"
+PROBLEMS = {"seen": "As meta-trained", "mnist": "MNIST instead", "wide": "Wider network"}
+METRICS = {"loss": "Training loss", "meta_loss": "Validation loss"}
+RIVALS = {
+    "adam": {"label": "Adam, tuned", "color": "#000000", "marker": "s", "linestyle": "--"},
+    "momentum": {
+        "label": "SGD + momentum, tuned",
+        "color": "#888888",
+        "marker": "p",
+        "linestyle": "-.",
+    },
+}
+LEARNED = ("truncated_es", "pes", "es_single")
+LIMITS = (1e-3, 3.454)  # above: the ceiling of a loss in meta-training, 1.5 ln 10
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the rows of the summary table that it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs.
+    """
+    table = tables[EXPERIMENT]
+    looks = RIVALS | {name: style.estimator(name) for name in LEARNED}
+    figure, panels = style.subplots(len(PROBLEMS), style.PAGE_WIDTH, 4.2, rows=len(METRICS))
+    shown, handles = [], {}
+    for row, (metric, label) in enumerate(METRICS.items()):
+        for column, (problem, title) in enumerate(PROBLEMS.items()):
+            panel = panels[row * len(PROBLEMS) + column]
+            for place, (name, look) in enumerate(looks.items()):
+                rows = style.select(table, f"{name}_{problem}", metric)
+                line = style.band(panel, rows, "outer_step", look, LIMITS, place / len(looks))
+                handles[name] = line
+                shown.append(rows)
+            panel.set(yscale="log", xlabel="Training step" if row else "")
+            panel.yaxis.set_major_formatter(LogFormatter())
+            panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
+            panel.set_ylabel("" if column else label)
+            panel.set_title("" if row else title)
+    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=3)
+    drawn = pd.concat(shown, ignore_index=True)
+    style.footer(figure, drawn, "training loss: means between points")
+    return figure, drawn

@@ -1,0 +1,24 @@
+"""Gather the optimizers that an experiment has trained, with where they come from, in one file."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow.lib import store, trained
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
+    parser.add_argument("--output", type=Path, required=True, help="the file (JSON)")
+    options = parser.parse_args(arguments)
+    try:
+        store.write_json(options.output, trained.gather(options.runs))
+    except (OSError, ValueError) as error:
+        sys.exit(f"export: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Start a module in a moment: fork a process that has imported jax and the rest already.
+
+    python -m workflow.scripts.warm workflow.scripts.run --spec ... --output ...
+
+is `python -m workflow.scripts.run ...`, in a process of its own, with the same arguments,
+variables, output and exit status. At smoke scale, where importing would take longer than computing,
+the DAG starts the server (`start`) and its rules go through here; without a server the module
+starts the ordinary way. What a fork shares is other people's packages: the code of this repository
+is imported anew in every process, and no jax backend exists before the fork.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+SOCKET = Path("results/.warm")
+PACKAGES = ("jax", "flax.linen", "optax", "pandas", "pyarrow.parquet", "scipy.ndimage")
+PACKAGES += ("scipy.optimize", "scipy.stats", "jsonschema", "matplotlib.backends.backend_agg")
+POLL_SECONDS = 0.5
+STREAMS = (1, 2)  # standard output and error
+
+
+def start() -> None:
+    """Start the server of this process; it ends when this process does, however that happens."""
+    SOCKET.parent.mkdir(exist_ok=True)
+    SOCKET.unlink(missing_ok=True)
+    variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
+    subprocess.Popen([sys.executable, "-m", __name__], env=variables)
+
+
+def serve(parent: int) -> None:
+    """Fork for every request until the process `parent`, which started this one, has ended."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(SOCKET))
+        listener.listen(64)  # requests wait here for the imports
+        for name in PACKAGES:
+            importlib.import_module(name)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its parent does
+        listener.settimeout(POLL_SECONDS)
+        while os.getppid() == parent:
+            with contextlib.suppress(TimeoutError), listener.accept()[0] as connection:
+                if os.fork() == 0:
+                    listener.close()
+                    _become(connection)
+    SOCKET.unlink(missing_ok=True)
+
+
+def _become(connection: socket.socket) -> None:
+    """Be the process that was asked for: run the module, send its exit status, and end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _, streams, _, _ = socket.recv_fds(connection, 1, len(STREAMS))
+    for ours, theirs in zip(STREAMS, streams, strict=True):
+        os.dup2(theirs, ours)
+    request = json.loads(connection.makefile().readline())
+    os.environ.clear()
+    os.environ.update(request["variables"])
+    sys.argv = request["arguments"]
+    status = 1
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.sendall(bytes([status]))
+        os._exit(status)
+
+
+def ask(arguments: list[str]) -> int:
+    """Have the server run a module and return its exit status; start it here if there is none.
+
+    Args:
+        arguments: the module and its arguments.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(SOCKET))
+        except OSError:
+            os.execv(sys.executable, [sys.executable, "-m", *arguments])
+        request = {"arguments": arguments, "variables": dict(os.environ)}
+        socket.send_fds(connection, [b"."], STREAMS)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        status = connection.recv(1)
+        return status[0] if status else 1  # nothing: it was killed
+
+
+if __name__ == "__main__":
+    sys.exit(ask(sys.argv[1:]) if sys.argv[1:] else serve(os.getppid()))
