@@ -29,10 +29,11 @@ STREAMS = (1, 2)  # standard output and error
 
 def start() -> None:
     """Start the server of this process; it ends when this process does, however that happens."""
-    SOCKET.parent.mkdir(exist_ok=True)
-    SOCKET.unlink(missing_ok=True)
     variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
-    subprocess.Popen([sys.executable, "-m", __name__], env=variables)
+    with contextlib.suppress(OSError):  # where nothing can be written, preflight will say so
+        SOCKET.parent.mkdir(exist_ok=True)
+        SOCKET.unlink(missing_ok=True)
+        subprocess.Popen([sys.executable, "-m", __name__], env=variables)
 
 
 def serve(parent: int) -> None:
