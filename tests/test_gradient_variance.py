@@ -1,12 +1,13 @@
 """The numbers of the variance protocol, on estimates whose moments are known."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tasks
 from tests import toy_tasks
-from workflow.lib import gradient_variance
+from workflow.lib import gradient_variance, lifting
 from workflow.lib.compute import Checkpoint
 
 CASES, REPETITIONS, PARAMETERS = 4000, 6, 3
@@ -80,6 +81,15 @@ def test_the_base_is_one_full_es_estimate():
         assert mean["squared_error"] == pytest.approx(mean["variance"] + mean["squared_bias"])
     with pytest.raises(ValueError, match=r"unknown hyperparameter of estimator full_es.* 'sigmo'"):
         outcome("pes", 4, base={"num_particles": 4, "sigmo": 1.0})
+
+
+@pytest.mark.parametrize("offset", [1.0, 2.0])
+def test_arrays_that_a_function_closes_over_become_arguments(offset):
+    closed, x = jnp.full(3, offset), {"x": jnp.arange(3.0)}
+    program, arrays = lifting.lifted(lambda x: {"y": jax.lax.map(jnp.sin, x["x"]) + closed}, x)
+    assert [array.tolist() for array in arrays] == [[offset] * 3]
+    found = program([10 * array for array in arrays], x)["y"]
+    np.testing.assert_allclose(found, np.sin(np.arange(3.0)) + 10 * offset, rtol=1e-6)
 
 
 @pytest.mark.parametrize("num_particles", [2, 250])
