@@ -66,8 +66,9 @@ def _draw_slice(panel: mpl.axes.Axes, seeds: pd.DataFrame) -> pd.DataFrame:
         slope = surface.steepest(heights).mean() / (x[1] - x[0])
         label = f"{_name(metric)}: {changes:.3g} sign changes, slope up to {slope:,.0f}"
         color = mpl.colormaps["viridis"](0.9 * place / (len(smoothed) + 1))
-        style_of_line = {"color": color, "lw": 0.5 if metric == "meta_loss" else 1.4}
-        panel.plot(x, heights[0], label=label, **style_of_line)
+        raw = {"color": "black", "lw": 0.5, "zorder": 3}
+        line = {"color": color, "lw": 1.4} if metric in smoothed else raw
+        panel.plot(x, heights[0], label=label, **line)
         columns[metric] = heights[0]
     panel.set(xlabel=X_LABEL, ylabel="Meta-loss", title="(a) Slice through the start")
     panel.set_ylim(top=1.45 * max(column.max() for name, column in columns.items() if name != X))
