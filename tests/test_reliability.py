@@ -8,6 +8,7 @@ Snakemake, are in test_run.py; every way to damage a file is in test_verify.py.
 import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -94,13 +95,15 @@ def test_after_set_up_nothing_needs_a_network(whole):
 
 
 def test_an_edited_figure_is_drawn_again_alone_and_soon(whole):
+    """In 20 s of processor time, which others on the machine do not lengthen."""
     figure = whole / "results/smoke/figures/fig_small.png"
     drawn = figure.stat().st_mtime
     with edited(whole / "figures/fig_small.py", "Meta-loss", "The meta-loss"):
         assert planned(whole) == {"Figure: fig_small"}
-        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert snakemake(whole, "--cores", "2").returncode == 0
-        assert time.perf_counter() - began < 20
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
     assert figure.stat().st_mtime > drawn
 
 
@@ -147,12 +150,12 @@ def test_every_damage_is_named_and_the_commands_that_verify_names_repair_all(who
     before, expected = contents(whole), spoil(whole)
     done = verify(whole)
     assert done.returncode == 1
-    *lines, summary = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if " repair: " in line]
     problems = [re.fullmatch(r"(\S+) +(.*\S) +repair: (.*) && (.*)", line) for line in lines]
     assert len(problems) == len(expected), done.stdout
     for file, what in expected:
         assert any(p[1] == file and p[2].startswith(what) for p in problems), (file, what)
-    assert summary == "3 runs at scale smoke: 5 problem(s) in 4 file(s)"
+    assert "3 runs at scale smoke: 5 problem(s) in 4 file(s)" in done.stdout
     (again,) = {problem[4] for problem in problems}
     repair = " && ".join([*{problem[3] for problem in problems}, again])
     done = call(whole, "bash", "-c", repair)
@@ -249,8 +252,8 @@ def test_a_full_disk_loses_no_finished_result(whole):
             log = (whole / "results/smoke/logs/small/pes/seeds-0-1.log").read_text()
             assert "the disk is full" in log
             (runs / "ballast").unlink()
-            problems = verify(whole).stdout.splitlines()[:-1]
-            assert [line.split()[0] for line in problems] == [sidecar("pes")]
+            lines = verify(whole).stdout.splitlines()
+            assert [line.split()[0] for line in lines if " repair: " in line] == [sidecar("pes")]
             assert planned(whole) == AFTER_A_RUN | {"Run: small/pes, seeds-0-1"}
     finally:
         runs.rmdir()

@@ -68,10 +68,13 @@ def peer(
         optimizer: of θ; evosax updates θ itself.
 
     Raises:
-        ModuleNotFoundError: evosax is not installed.
+        RuntimeError: evosax is not installed.
     """
-    algorithm = getattr(importlib.import_module("evosax.algorithms"), THEIR_NAMES[name])
-    search = algorithm(
+    try:
+        algorithms = importlib.import_module("evosax.algorithms")
+    except ModuleNotFoundError as error:
+        raise RuntimeError("evosax is not installed; install it: make peers") from error
+    search = getattr(algorithms, THEIR_NAMES[name])(
         population_size=num_particles,
         solution=task.init_theta(jax.random.key(0)),
         optimizer=optimizer,

@@ -48,8 +48,29 @@ def measure(
         outer_steps: updates of θ in one call of the compiled program.
         repetitions: how many calls to time.
     """
-    optimizer, keys = optax.sgd(LEARNING_RATE), compute.seed_keys(range(1))
-    parts = (task, estimator, optimizer)
+    steps, programs = trainer(task, estimator, outer_steps)
+    inner_steps = steps()
+    matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
+    seconds, matmul_s = median_seconds(repetitions, *calls)
+    return Throughput(
+        compile_s=sum(program.compile_s for program in programs),
+        step_s=seconds / outer_steps,
+        steps_per_s=inner_steps / seconds,
+        matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
+        peak_memory_mb=provenance.peak_memory_mb(),
+    )
+
+
+def trainer(
+    task: Task, estimator: Estimator, outer_steps: int
+) -> tuple[Callable[[], float], list[compute.Program]]:
+    """Return a function that trains on for `outer_steps` at each call, and the programs it runs.
+
+    It returns the inner steps of one call, summed over particles.
+    """
+    parts, keys = (task, estimator, optax.sgd(LEARNING_RATE)), compute.seed_keys(range(1))
     start = compute.Program(compute.over_seeds(functools.partial(meta_training.start, *parts)))
     train = functools.partial(meta_training.train, *parts, outer_steps)
     advance = compute.Program(compute.over_seeds(train), donate=(0,))
@@ -60,21 +81,10 @@ def measure(
         carry, means = advance(carry, keys, first)
         return outer_steps * float(means["inner_steps"][0])
 
-    inner_steps = steps()
-    matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
-    product = jax.jit(jnp.matmul)
-    calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
-    seconds, matmul_s = _median_seconds(repetitions, *calls)
-    return Throughput(
-        compile_s=start.compile_s + advance.compile_s,
-        step_s=seconds / outer_steps,
-        steps_per_s=inner_steps / seconds,
-        matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
-        peak_memory_mb=provenance.peak_memory_mb(),
-    )
+    return steps, [start, advance]
 
 
-def _median_seconds(repetitions: int, *calls: Callable[[], Any]) -> list[float]:
+def median_seconds(repetitions: int, *calls: Callable[[], Any]) -> list[float]:
     """Return the median time of each call, taken in turns after one warm-up; a call waits."""
     seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(1 + repetitions):

@@ -6,17 +6,14 @@ Every number is the median of 5 repetitions, which take turns; both signs of a p
 """
 
 import argparse
-import functools
 import os
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-REPETITIONS = 5
-LEARNING_RATE = 1e-9
+from workflow.lib.command import errors_in_one_line
+
 ESTIMATORS = ("pes", "es_single")
 # Task, N, σ, K, and how many updates a repetition has in the loop and in compiled programs.
 CASES = {
@@ -30,40 +27,21 @@ def measure(case: str, name: str) -> dict[str, float]:
     """Return particle-steps per second of ours, of evosax in a loop and of evosax in one scan."""
     import estimators
     import tasks
+    from workflow.lib import throughput
 
     task_name, num_particles, sigma, truncation, in_loop, compiled = CASES[case]
     task = getattr(tasks, task_name)()
     options = {"num_particles": num_particles, "sigma": sigma, "truncation": truncation}
     estimator = getattr(estimators, name)(task, **options)
     loop, scan = _theirs(name, task, options, in_loop, compiled)
-    seconds = _median_seconds(_ours(task, estimator, compiled), loop, scan)
+    train, _ = throughput.trainer(task, estimator, compiled)
+    seconds = throughput.median_seconds(throughput.REPETITIONS, train, loop, scan)
     work = num_particles * truncation
     return {
         "ours": work * compiled / seconds[0],
         "evosax_loop": work * in_loop / seconds[1],
         "evosax_scan": work * compiled / seconds[2],
     }
-
-
-def _ours(task: Any, estimator: Any, updates: int) -> Callable[[], Any]:
-    """Return a function that makes `updates` updates of θ with the runner of every experiment."""
-    import jax.numpy as jnp
-    import optax
-
-    from workflow.lib import compute, meta_training
-
-    parts = (task, estimator, optax.sgd(LEARNING_RATE))
-    keys, first = compute.seed_keys(range(1)), jnp.zeros(1, jnp.int32)
-    start = compute.Program(compute.over_seeds(functools.partial(meta_training.start, *parts)))
-    train = functools.partial(meta_training.train, *parts, updates)
-    advance = compute.Program(compute.over_seeds(train), donate=(0,))
-    carry = start(keys)
-
-    def run() -> None:
-        nonlocal carry
-        carry, _ = advance(carry, keys, first)
-
-    return run
 
 
 def _theirs(
@@ -73,9 +51,10 @@ def _theirs(
     import jax
     import optax
 
-    from workflow.lib import peers
+    from workflow.lib import peers, throughput
 
-    peer = peers.peer(name, task, **options, optimizer=optax.sgd(LEARNING_RATE))
+    optimizer = optax.sgd(throughput.LEARNING_RATE)
+    peer = peers.peer(name, task, **options, optimizer=optimizer)
     key = jax.random.key(0)
     begin = peer.start(key, task.init_theta(key))
     keys = jax.random.split(key, compiled)
@@ -94,17 +73,6 @@ def _theirs(
     return loop, lambda: jax.block_until_ready(updates(begin, keys).search.mean)
 
 
-def _median_seconds(*calls: Callable[[], Any]) -> list[float]:
-    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(1 + REPETITIONS):
-        for call, times in zip(calls, seconds, strict=True):
-            began = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - began)
-    return [statistics.median(times[1:]) for times in seconds]
-
-
 def _report(case: str, name: str, speed: dict[str, float]) -> str:
     """Return one line: three speeds, and ours as a multiple of evosax's two."""
     ours, loop, scan = (speed[key] for key in ("ours", "evosax_loop", "evosax_scan"))
@@ -121,12 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--case", choices=CASES, help="measure one case in this process")
     options = parser.parse_args(arguments)
     if options.case:
-        for name in ESTIMATORS:
-            print(_report(options.case, name, measure(options.case, name)), flush=True)
+        with errors_in_one_line("benchmark_peers"):
+            for name in ESTIMATORS:
+                print(_report(options.case, name, measure(options.case, name)), flush=True)
         return
     for case in CASES:
         command = [sys.executable, "-m", "workflow.scripts.benchmark_peers", "--case", case]
-        subprocess.run(command, env={**os.environ, "NPROC": "1"}, check=True)
+        done = subprocess.run(command, env={**os.environ, "NPROC": "1"}, check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
 
 
 if __name__ == "__main__":

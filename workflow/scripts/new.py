@@ -1,10 +1,10 @@
 """Write a working skeleton of an estimator, a task, an experiment or a figure, and register it."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from workflow.lib import skeletons
+from workflow.lib.command import errors_in_one_line
 
 NEXT = {
     "estimator": "write its rule, test it against a closed form, run it: name it in an experiment",
@@ -29,11 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "--experiment", dest="uses", default="toy_regression", help="that it is drawn from"
             )
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("new"):
         files = skeletons.plan(options.kind, options.name, options.uses)
         skeletons.write(files)
-    except (OSError, ValueError) as error:
-        sys.exit(f"new: {error}")
     print(f"new: {', '.join(files)}")
     print(f"next: {NEXT[options.kind].format(name=options.name)}")
 
