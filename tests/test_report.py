@@ -1,7 +1,7 @@
 """What is published: redrawn and judged without jax, and its report in a real browser."""
 
+import resource
 import shutil
-import time
 
 import pytest
 
@@ -12,7 +12,7 @@ from workflow.lib import catalogue, store
 pytestmark = pytest.mark.dag
 PUBLISHED = "results/published"
 CONFIG = ("scale=published",)
-SECONDS = 120
+PROCESSOR_SECONDS = 120  # hence two minutes, on one core
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,18 @@ def published(tmp_path_factory):
     jax = tmp_path_factory.mktemp("no jax") / "jax"
     jax.mkdir()
     (jax / "__init__.py").write_text("raise ImportError('no jax here')\n")
-    began = time.perf_counter()
+    began = processor_seconds()
     for arguments in (("--cores", "2"), ("--report", "report.html")):
         done = snakemake(folder, *arguments, config=CONFIG, PYTHONPATH=str(jax.parent))
         assert done.returncode == 0, done.stdout
-    assert time.perf_counter() - began < SECONDS
+    assert processor_seconds() - began < PROCESSOR_SECONDS
     return folder
+
+
+def processor_seconds():
+    """Return the time that processes started from here have spent, however busy the machine is."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_the_published_verdicts_are_those_of_the_published_tables(published):
