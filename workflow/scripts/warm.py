@@ -14,13 +14,16 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import zlib
 from pathlib import Path
 
-SOCKET = Path("results/.warm")
+VARIABLE = "WARM_PROCESS"  # holds the folder of the server's socket
 PACKAGES = ("jax", "flax.linen", "optax", "pandas", "pyarrow.parquet", "scipy.ndimage")
 PACKAGES += ("scipy.optimize", "scipy.stats", "jsonschema", "matplotlib.backends.backend_agg")
 POLL_SECONDS = 0.5
@@ -28,18 +31,23 @@ STREAMS = (1, 2)  # standard output and error
 
 
 def start() -> None:
-    """Start the server of this process; it ends when this process does, however that happens."""
+    """Start a server for what this process starts; it ends when this process does, however so."""
+    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="warm-")
     variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
-    with contextlib.suppress(OSError):  # where nothing can be written, preflight will say so
-        SOCKET.parent.mkdir(exist_ok=True)
-        SOCKET.unlink(missing_ok=True)
-        subprocess.Popen([sys.executable, "-m", __name__], env=variables)
+    command = [sys.executable, "-m", __name__, "--serve", str(os.getpid())]
+    subprocess.Popen(command, env=variables)
+
+
+def _socket() -> Path:
+    """Return the path of the server's socket; a Python of another environment finds none there."""
+    return Path(os.environ[VARIABLE], f"{zlib.crc32(sys.prefix.encode()):x}")
 
 
 def serve(parent: int) -> None:
     """Fork for every request until the process `parent`, which started this one, has ended."""
+    path = _socket()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(SOCKET))
+        listener.bind(str(path))
         listener.listen(64)  # requests wait here for the imports
         for name in PACKAGES:
             importlib.import_module(name)
@@ -51,7 +59,7 @@ def serve(parent: int) -> None:
                 if os.fork() == 0:
                     listener.close()
                     _become(connection)
-    SOCKET.unlink(missing_ok=True)
+    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _become(connection: socket.socket) -> None:
@@ -90,8 +98,8 @@ def ask(arguments: list[str]) -> int:
     """
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.connect(str(SOCKET))
-        except OSError:
+            connection.connect(str(_socket()))
+        except (KeyError, OSError):
             os.execv(sys.executable, [sys.executable, "-m", *arguments])
         request = {"arguments": arguments, "variables": dict(os.environ)}
         socket.send_fds(connection, [b"."], STREAMS)
@@ -101,4 +109,7 @@ def ask(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ask(sys.argv[1:]) if sys.argv[1:] else serve(os.getppid()))
+    if sys.argv[1] == "--serve":
+        serve(int(sys.argv[2]))
+    else:
+        sys.exit(ask(sys.argv[1:]))
