@@ -1,7 +1,7 @@
 """Figure 10: the longest string that an LSTM copies, against tokens, when ES estimators train it.
 
 Thin lines are seeds, thick lines their median at each log point. Truncated ES with its two
-truncations differs by dash.
+truncations K differs by dash; dotted lines lie at K.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,12 +63,14 @@ def _curves(seeds: pd.DataFrame, run: str) -> pd.DataFrame:
 
 
 def _draw_run(panel: Axes, curves: pd.DataFrame, run: str) -> None:
-    """Draw every seed of a run and their median."""
+    """Draw every seed of a run and their median, and where its truncation lies, if it has one."""
     look = style.estimator(curves["estimator"].iloc[0])
     kind = run.rpartition("_")[2]
     if kind in DASHES:
-        look["label"] += f", K = {curves['truncation'].iloc[0]:.0f}"
+        truncation = curves["truncation"].iloc[0]
+        look["label"] += f", K = {truncation:.0f}"
         look["linestyle"] = DASHES[kind]
+        panel.axhline(truncation, color=look["color"], lw=0.6, ls=":")
     thin = {"color": look["color"], "linestyle": look["linestyle"], "lw": 0.4, "alpha": 0.6}
     for _, curve in curves.groupby("seed"):
         panel.plot(curve[X], curve[Y], drawstyle="steps-post", **thin)

@@ -6,6 +6,7 @@ whatever the estimator (truncated ES: one mean path more). A task is a column.
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -64,6 +65,7 @@ def _panel(panel: Axes, table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _threshold(drawn: list[pd.DataFrame]) -> float:
-    """Return where a symmetric log axis turns linear: the widest half interval of the unbiased."""
+    """Return where a symmetric log axis turns linear: the decade above the unbiased intervals."""
     unbiased = [rows for rows in drawn if rows["run"].iloc[0] != "truncated_es"]
-    return max(float((rows["mean_high"] - rows["mean"]).iloc[0]) for rows in unbiased)
+    widest = max(float((rows["mean_high"] - rows["mean"]).iloc[0]) for rows in unbiased)
+    return float(10 ** np.ceil(np.log10(widest)))

@@ -10,7 +10,8 @@ batch, which shares one length L, uniform in {T - 5, ..., T} and at least 1. T g
 whenever, at the end of a sequence, the moving average of the bits per character is below 0.15
 (Mujika et al., 2018). The network is an LSTM cell with two biases and a linear read-out.
 
-Cost per inner step: one [batch, 4 + H] x [4 + H, 4 H] product.
+The batch is the last axis, so that the gates are contiguous rows and 4 logits fill whole vectors.
+Cost per inner step: one [4 H, 4 + H] x [4 + H, batch] product.
 """
 
 import math
@@ -31,7 +32,7 @@ WORD = 32  # bits that one uint32 holds
 
 
 class CopyState(NamedTuple):
-    """h and c, [batch, H]; the bits to copy, packed into uint32 [batch, words]; L, int32."""
+    """h and c, [H, batch]; the bits to copy, packed into uint32 [words, batch]; L, int32."""
 
     hidden: Array
     cell: Array
@@ -69,21 +70,21 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, hidden: Array, cell: Array, x: Array) -> tuple[Array, Array, Array]:
-        """Map h, c [batch, H] and inputs [batch, 4] to the next h and c, and logits [batch, 4]."""
+        """Map h, c [H, batch] and inputs [4, batch] to the next h and c, and logits [4, batch]."""
         bound = 1 / math.sqrt(self.hidden)
 
         def weights(name: str, *shape: int) -> Array:
             return self.param(name, _symmetric_uniform(bound), shape)
 
         size = 4 * self.hidden
-        inputs = jnp.concatenate([x, hidden], axis=-1)
-        gates = jnp.einsum("bi,oi->bo", inputs, weights("kernel", size, inputs.shape[-1]))
-        gates += (weights("input_bias", size) + weights("hidden_bias", size))[None]
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
-        hidden = nn.sigmoid(o) * jnp.tanh(cell)
-        logits = jnp.einsum("bi,oi->bo", hidden, weights("decoder", ALPHABET, self.hidden))
-        return hidden, cell, logits + weights("decoder_bias", ALPHABET)[None]
+        inputs = jnp.concatenate([x, hidden])
+        gates = weights("kernel", size, len(inputs)) @ inputs
+        gates += (weights("input_bias", size) + weights("hidden_bias", size))[:, None]
+        i, f, g, o = jnp.split(gates, 4)
+        cell = _sigmoid(f) * cell + _sigmoid(i) * jnp.tanh(g)
+        hidden = _sigmoid(o) * jnp.tanh(cell)
+        logits = weights("decoder", ALPHABET, self.hidden) @ hidden
+        return hidden, cell, logits + weights("decoder_bias", ALPHABET)[:, None]
 
 
 def copy_task(
@@ -118,15 +119,15 @@ def copy_task(
     network = LSTM(hidden)
 
     def init_theta(key: Key) -> Theta:
-        state = jnp.zeros((1, hidden))
-        return network.init(key, state, state, jnp.zeros((1, ALPHABET)))
+        state = jnp.zeros((hidden, 1))
+        return network.init(key, state, state, jnp.zeros((ALPHABET, 1)))
 
     def step(key: Key, theta: Theta, state: CopyState, t: Array) -> tuple[CopyState, Array]:
         del key
         inside = t < _horizon(state.length)
         x, target = _symbols(state, t)
         new_hidden, new_cell, logits = network.apply(theta, state.hidden, state.cell, x)
-        loss = optax.softmax_cross_entropy(logits, target).mean()
+        loss = optax.softmax_cross_entropy(logits, target, axis=0).mean()
         state = state._replace(
             hidden=jnp.where(inside, new_hidden, state.hidden),
             cell=jnp.where(inside, new_cell, state.cell),
@@ -166,6 +167,11 @@ def copy_task(
     return at(first.longest)._replace(curriculum=curriculum)
 
 
+def _sigmoid(x: Array) -> Array:
+    """Return 1/(1 + exp(-x)) by way of tanh, which takes a third of the time on a CPU."""
+    return 0.5 + 0.5 * jnp.tanh(0.5 * x)
+
+
 def _symmetric_uniform(bound: float) -> Callable[..., Array]:
     """Return an initialiser that draws uniformly within ±bound."""
 
@@ -193,17 +199,17 @@ def _length(key: Key, longest: Array) -> Array:
 
 def _begin(key: Key, length: Array, batch: int, hidden: int, max_length: int) -> CopyState:
     """Return the state before the first symbol: h = c = 0, and random bits."""
-    zeros = jnp.zeros((batch, hidden))
-    bits = jax.random.bits(key, (batch, -(-max_length // WORD)))
+    zeros = jnp.zeros((hidden, batch))
+    bits = jax.random.bits(key, (-(-max_length // WORD), batch))
     return CopyState(zeros, zeros, bits, length)
 
 
 def _symbols(state: CopyState, t: Array) -> tuple[Array, Array]:
-    """Return input and target at time t, one-hot [batch, 4]."""
+    """Return input and target at time t, one-hot [4, batch]."""
 
     def bit(index: Array) -> Array:
         index = jnp.maximum(index, 0)
-        word = state.bits[:, index // WORD]
+        word = state.bits[index // WORD]
         return (word >> (index % WORD).astype(jnp.uint32)) & jnp.uint32(1)
 
     start, blank = jnp.uint32(START), jnp.uint32(BLANK)
@@ -213,7 +219,8 @@ def _symbols(state: CopyState, t: Array) -> tuple[Array, Array]:
     second = jnp.where(again == 0, start, blank)
     target = jnp.where(again >= 1, bit(again - 1), second)
     dtype = state.hidden.dtype
-    return jax.nn.one_hot(x, ALPHABET, dtype=dtype), jax.nn.one_hot(target, ALPHABET, dtype=dtype)
+    x, target = (jax.nn.one_hot(one, ALPHABET, axis=0, dtype=dtype) for one in (x, target))
+    return x, target
 
 
 def _bits_per_character(step: Callable, theta: Theta, state: CopyState) -> Array:

@@ -128,3 +128,9 @@ def test_the_list_names_runs_that_the_experiments_have():
     for name, entry in catalogue.load("comparisons").items():
         runs = {job.spec["run"] for job in spec.jobs("laptop", (entry["experiment"],))}
         assert {run for pair in entry["pairs"] for run in pair} <= runs, name
+
+
+def test_the_figure_shows_every_task_of_the_list():
+    entry = catalogue.load("figures")["fig_summary"]
+    compared = {task["experiment"] for task in catalogue.load("comparisons").values()}
+    assert set(entry["experiments"]) == compared

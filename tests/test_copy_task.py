@@ -27,7 +27,7 @@ def sequence(task, key, length):
     """Return inputs and targets [2L + 2, batch], and the state before the first symbol."""
     state = task.init_state(key, None)._replace(length=jnp.int32(length))
     x, y = jax.vmap(module._symbols, (None, 0))(state, jnp.arange(2 * length + 2))
-    return np.argmax(x, -1), np.argmax(y, -1), state
+    return np.argmax(x, 1), np.argmax(y, 1), state
 
 
 @pytest.mark.parametrize("length", [1, 3, 40])
@@ -73,7 +73,7 @@ def test_losses_are_those_of_an_lstm_written_in_numpy():
         expected = np.log(np.exp(logits).sum(1)) - logits[np.arange(2), y[t]]
         state, loss = task.step(KEY, theta, state, jnp.int32(t))
         np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
-        np.testing.assert_allclose(state.hidden, hidden, atol=1e-6)
+        np.testing.assert_allclose(state.hidden.T, hidden, atol=1e-6)
 
 
 def test_without_weights_a_character_costs_two_bits():

@@ -1,6 +1,6 @@
 """Every kind of run at the paper's constants builds and compiles; nothing is run.
 
-Runs that differ in the seeds or in where they start share a program, which is compiled once.
+Runs that differ in the seeds, in σ or in where they start share a program, which is compiled once.
 """
 
 import functools
@@ -28,7 +28,9 @@ def programs():
     """Return one specification for each (experiment, estimator with its arguments, protocol)."""
     found = {}
     for job in spec.jobs("paper", EXPERIMENTS):
-        key = (job.spec["experiment"], str(job.spec["estimator"]), job.spec["protocol"]["name"])
+        estimator = job.spec["estimator"] or {"name": None, "args": {}}
+        shape = {name: x for name, x in estimator["args"].items() if name != "sigma"}
+        key = (job.spec["experiment"], estimator["name"], str(shape), job.spec["protocol"]["name"])
         found.setdefault(key, job.spec)
     return [pytest.param(job, id=f"{job['experiment']}/{job['run']}") for job in found.values()]
 

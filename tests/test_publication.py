@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.test_dag import ROOT, call, snakemake, written
+from tests.artifact import ROOT, call, snakemake, written
 from workflow.lib import catalogue, documents, ledger, publication, store
 from workflow.lib.dag import Dag
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests import browser
-from tests.test_dag import ROOT, copy_artifact, snakemake
+from tests.artifact import ROOT, copy_artifact, snakemake
 from workflow.lib import catalogue, store
 
 pytestmark = pytest.mark.dag

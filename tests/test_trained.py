@@ -38,7 +38,7 @@ def test_the_last_theta_is_kept_entry_by_entry():
     )
     options = {"optimizer": "sgd", "learning_rate": 1e-3}
     rows = run(task, estimator, keep_theta=True, **options).rows
-    kept = rows[rows["metric"] == trained.FINAL_THETA]
+    kept = rows[rows["metric"] == store.FINAL_THETA]
     last = rows[(rows["outer_step"] == 4) & rows["metric"].isin(["meta_loss", "one", "two"])]
     names = {"meta_loss": 0, "one": 1, "two": 2}
     expected = last.assign(cell=last["metric"].map(names))
@@ -47,7 +47,7 @@ def test_the_last_theta_is_kept_entry_by_entry():
     columns = ["seed", "cell"]
     merged = kept.merge(expected, on=columns)
     np.testing.assert_allclose(merged["value_x"], merged["value_y"], rtol=1e-6)
-    assert trained.FINAL_THETA not in set(run(task, estimator, **options).rows["metric"])
+    assert store.FINAL_THETA not in set(run(task, estimator, **options).rows["metric"])
 
 
 def test_a_gradient_is_clipped_to_a_norm():
@@ -92,7 +92,7 @@ def test_every_seed_trains_with_the_weights_of_its_own():
     rows = run(
         task, estimator, optimizer="learned", weights=[w.tolist() for w in weights], keep_theta=True
     ).rows
-    kept = rows[rows["metric"] == trained.FINAL_THETA]
+    kept = rows[rows["metric"] == store.FINAL_THETA]
     for seed, own in enumerate(weights):
         key, optimizer = jax.random.key(seed), as_optax(own)
         theta = task.init_theta(tasks.base.stream(key, "theta"))

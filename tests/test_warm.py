@@ -12,7 +12,13 @@ from workflow.lib import spec, store
 from workflow.scripts import warm
 
 ROOT = Path(__file__).resolve().parents[1]
-OWNER = "import sys; from workflow.scripts import warm; warm.start(); sys.stdin.read()"
+OWNER = """
+import os, sys
+from workflow.scripts import warm
+warm.start()
+print(os.environ[warm.VARIABLE], flush=True)
+sys.stdin.read()
+"""
 ECHO = """
 import os, signal, sys
 print(sys.argv[1:], os.environ["WORD"], "jax" in sys.modules)
@@ -47,20 +53,26 @@ def folder(tmp_path_factory):
     """A folder with a module that says how it was started."""
     folder = tmp_path_factory.mktemp("a folder")
     (folder / "echo.py").write_text(ECHO)
-    (folder / "results").mkdir()
     return folder
 
 
 @pytest.fixture
-def served(folder):
-    """The folder, with a warm process for as long as a test takes; its owner."""
+def owner(folder, monkeypatch):
+    """A process that has started a warm process, which the variable of this process names."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER], cwd=folder, env=environment(), stdin=subprocess.PIPE
+        [sys.executable, "-c", OWNER],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    wait_until((folder / warm.SOCKET).exists)
+    path = Path(owner.stdout.readline().strip())
+    monkeypatch.setenv(warm.VARIABLE, str(path))
+    wait_until(lambda: any(path.iterdir()))
     yield owner
     owner.communicate()
-    wait_until(lambda: not (folder / warm.SOCKET).exists())
+    wait_until(lambda: not path.exists())
 
 
 def wait_until(true, seconds=60):
@@ -70,7 +82,7 @@ def wait_until(true, seconds=60):
         time.sleep(0.02)
 
 
-def test_arguments_variables_streams_and_status_are_those_of_an_ordinary_start(folder, served):
+def test_arguments_variables_streams_and_status_are_those_of_an_ordinary_start(folder, owner):
     for status in ("0", "7", "a message"):
         forked, ordinary = (
             start(folder, "echo", "a b", status, WORD="x=1") for start in (through_warm, call)
@@ -80,29 +92,36 @@ def test_arguments_variables_streams_and_status_are_those_of_an_ordinary_start(f
         assert (forked.stderr, forked.returncode) == (ordinary.stderr, ordinary.returncode)
 
 
-def test_a_fork_that_is_killed_has_failed(folder, served):
+def test_a_fork_that_is_killed_has_failed(folder, owner):
     assert through_warm(folder, "echo", "die", WORD="").returncode == 1
     assert through_warm(folder, "echo", "0", WORD="").returncode == 0, "the next one works"
 
 
-def test_edited_code_is_what_runs(folder, served):
+def test_edited_code_is_what_runs(folder, owner):
     for word in ("before", "after"):
         (folder / "edited.py").write_text(f"print('{word}')\n")
         assert through_warm(folder, "edited").stdout == f"{word}\n"
 
 
-def test_without_a_warm_process_the_start_is_an_ordinary_one(folder):
-    done = through_warm(folder, "echo", "7", WORD="x")
+def test_another_environment_does_not_find_it(owner, monkeypatch):
+    assert warm._socket().exists()
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    assert not warm._socket().exists()
+
+
+@pytest.mark.parametrize("more", [{}, {warm.VARIABLE: "gone"}])
+def test_without_a_warm_process_the_start_is_an_ordinary_one(folder, more):
+    done = through_warm(folder, "echo", "7", WORD="x", **more)
     assert done.stdout == "['7'] x False\n"
     assert done.returncode == 7
 
 
-def test_it_ends_when_its_owner_is_killed(folder, served):
-    served.kill()
-    wait_until(lambda: not (folder / warm.SOCKET).exists())
+def test_it_ends_when_its_owner_is_killed(owner):
+    owner.kill()
+    wait_until(lambda: not Path(os.environ[warm.VARIABLE]).exists())
 
 
-def test_a_run_gives_the_same_bits(folder, served):
+def test_a_run_gives_the_same_bits(folder, owner):
     job = next(j.spec for j in spec.jobs("smoke", ("quadratic_bias",)) if j.spec["run"] == "pes")
     hashes = []
     for name, start in (("forked", through_warm), ("ordinary", call)):

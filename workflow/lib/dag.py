@@ -14,8 +14,12 @@ from workflow.lib.provenance import import_closure
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
-# Smoke runs end before fast code pays: XLA spends a third of the time on slower code.
-QUICK_XLA = "XLA_FLAGS='--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'"
+# Smoke runs end before fast code pays: with these XLA spends a third of the time on slower code.
+QUICK_XLA = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 
 def code(*modules: str) -> list[str]:
@@ -96,7 +100,9 @@ class Dag(NamedTuple):
     @property
     def python(self) -> str:
         """The beginning of a command that runs a module."""
-        return f"{QUICK_XLA} python -m workflow.scripts.warm" if self.quick else "python -m"
+        if not self.quick:
+            return "python -m"
+        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} python -m workflow.scripts.warm"
 
     @property
     def everything(self) -> list[str]:

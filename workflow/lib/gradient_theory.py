@@ -31,7 +31,8 @@ from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.compute import Checkpoint, Outcome, Program, log_point, tidy, timings
+from workflow.lib.compute import Checkpoint, Outcome, log_point, tidy, timings
+from workflow.lib.lifting import lifted
 
 KEY_SEED = 0  # of a problem that is the same for every key
 
@@ -61,8 +62,9 @@ def run(
     """
     del checkpoint
     check(task, estimator, num_particles=num_particles, windows=windows)
-    program = Program(functools.partial(relative_variances, task, tuple(windows)))
-    values = program(task.init_theta(stream(jax.random.key(0), "theta")))
+    theta = task.init_theta(stream(jax.random.key(0), "theta"))
+    program, arrays = lifted(functools.partial(relative_variances, task, tuple(windows)), theta)
+    values = program(arrays, theta)
     points = [
         log_point(len(seeds), {"variance": 2 / num_particles * float(value)}, 0, 0, window)
         for window, value in zip(windows, values, strict=True)

@@ -34,7 +34,6 @@ from workflow.lib import hyperparameters
 from workflow.lib.compute import (
     Checkpoint,
     Outcome,
-    Program,
     log_point,
     over_seeds,
     scan_samples,
@@ -43,6 +42,7 @@ from workflow.lib.compute import (
     tidy,
     timings,
 )
+from workflow.lib.lifting import lifted
 
 BASE_SEED = 1_000_000  # the first one of the full-ES estimate: no seed of a repetition
 BASE_PARTICLES = 100  # of the full-ES estimate at a time
@@ -72,14 +72,16 @@ def run(
     check(task, estimator, base=base)
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
     truncation = _truncation(estimator, theta)
-    program = Program(over_seeds(lambda key: estimate(task, estimator, truncation, key)))
-    measured = program(seed_keys(seeds))
+    keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, truncation, key)
+    program, arrays = lifted(over_seeds(one), keys)
+    measured = program(arrays, keys)
     estimates = np.asarray(measured["estimate"], np.float64)
-    oracle = Program(lambda theta: ravel_pytree(task.exact_gradient(theta))[0])
-    values = errors(estimates, np.asarray(oracle(theta), np.float64))
-    reference = Program(functools.partial(_base, task, base))
+    oracle, arrays = lifted(lambda theta: ravel_pytree(task.exact_gradient(theta))[0], theta)
+    values = errors(estimates, np.asarray(oracle(arrays, theta), np.float64))
+    reference = None
     if base:
-        against = errors(estimates, np.asarray(reference(), np.float64))
+        reference, arrays = lifted(functools.partial(_base, task, base))
+        against = errors(estimates, np.asarray(reference(arrays), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
     points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
     status = {

@@ -17,7 +17,7 @@ import optax
 
 from estimators.base import Estimator, Info
 from tasks.base import Array, Key, Task, Theta, stream
-from workflow.lib import optimizers
+from workflow.lib import optimizers, store
 from workflow.lib.compute import (
     Checkpoint,
     Outcome,
@@ -31,7 +31,6 @@ from workflow.lib.compute import (
     timings,
     with_best,
 )
-from workflow.lib.trained import FINAL_THETA
 
 LOGGER = logging.getLogger(__name__)
 
@@ -253,7 +252,7 @@ def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> list[dict[str, np
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
     flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     place = (last["outer_step"], last["inner_steps"])
-    return [log_point(len(flat), {FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
+    return [log_point(len(flat), {store.FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
 
 
 def _log(

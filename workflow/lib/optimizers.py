@@ -1,14 +1,14 @@
 """The optimizers that meta-training can move θ with, by name; θ may be a network's weights."""
 
+import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from tasks.base import Array
-from tasks.learned_optimizer import as_optax
 from workflow.lib.choices import check_choice
 
 LEARNED = "learned"
@@ -28,7 +28,7 @@ def make(
     The state of the learned one holds its weights, so that `with_weights` can exchange them.
     """
     if name == LEARNED:
-        return optax.inject_hyperparams(as_optax)(weights=jnp.asarray(weights[0], jnp.float32))
+        return optax.inject_hyperparams(_as_optax())(weights=jnp.asarray(weights[0], jnp.float32))
     plain = {
         "sgd": lambda: optax.sgd(learning_rate),
         "momentum": lambda: optax.sgd(learning_rate, momentum=b1),
@@ -73,4 +73,9 @@ def check(
     if clip_norm is not None and name == LEARNED:
         raise ValueError("optimizer=learned takes no clip_norm: it normalises gradients itself")
     for row in weights or ():
-        as_optax(np.asarray(row, np.float32))
+        _as_optax()(np.asarray(row, np.float32))
+
+
+def _as_optax() -> Callable[..., optax.GradientTransformation]:
+    """Return the learned optimizer, imported by name: runs without it do not rest on its code."""
+    return importlib.import_module("tasks.learned_optimizer").as_optax

@@ -1,8 +1,9 @@
 """`results/published`: the tables, figures and claims of one finished, verified run.
 
-What is published is enough to draw every figure, to judge every claim, and to compare a run of
-one's own with it (`agreement.py`). The numbers behind figures (csv) and the ledger as html are left
-out, which keeps the repository small: `snakemake --config scale=published` writes them again.
+With them come the grids of tuning and the trained optimizers. What is published is enough to draw
+every figure, to judge every claim, and to compare a run of one's own with it (`agreement.py`). The
+numbers behind figures (csv) and the ledger as html are left out, which keeps the repository small:
+`snakemake --config scale=published` writes them again.
 """
 
 import datetime
@@ -144,8 +145,9 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
     files = [file for file in files if file.suffix in KINDS or "_summary" in file.stem]
-    grids = (root / "results" / dag.scale / "tables").glob("*_grid.csv")
-    files += sorted(file.relative_to(root) for file in grids)
+    for pattern in ("tables/*_grid.csv", "trained/*.json"):
+        found = (root / "results" / dag.scale).glob(pattern)
+        files += sorted(file.relative_to(root) for file in found)
     target = root / FOLDER
     new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)

@@ -96,7 +96,8 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
 def modules(spec: Mapping[str, Any]) -> list[str]:
     """Return the dotted names of the modules that a run's numbers come from."""
     names = [f"tasks.{spec['task']['name']}", f"workflow.lib.{spec['protocol']['name']}"]
-    return names + ([f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else [])
+    names += [f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else []
+    return names + (["tasks.learned_optimizer"] if "trained" in spec else [])
 
 
 @functools.cache

@@ -32,6 +32,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 DIGEST_BYTES = hashlib.sha256().digest_size
 LOCK_POLL_SECONDS = 0.1
 TEMPORARY = ".tmp-"
+FINAL_THETA = "final_theta"  # metric of a result: not a statistic, `cell` counts the entries of θ
 
 
 def _fsync(path: Path) -> None:

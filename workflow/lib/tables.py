@@ -20,7 +20,6 @@ from workflow.lib import stats, store
 POINT = ["outer_step", "cell", "inner_steps", "metric"]
 HYPERPARAMETERS = ["num_particles", "sigma", "truncation", "resample_every"]
 DESCRIPTION = ["experiment", "scale", "data", "run", "estimator", *HYPERPARAMETERS]
-NOT_TABULATED = ("final_theta",)  # trained.py
 JOB_FIELDS = (
     "device_kind",
     "versions",
@@ -86,7 +85,7 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
 def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows of one run file and what its job cost and where it ran."""
     frame, sidecar = read(path), store.read_json(path.with_suffix(".json"))
-    frame = frame[~frame["metric"].isin(NOT_TABULATED)]
+    frame = frame[frame["metric"] != store.FINAL_THETA]
     try:
         job = {
             "run": sidecar["spec"]["run"],

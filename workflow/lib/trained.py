@@ -16,7 +16,6 @@ from typing import Any
 from workflow.lib import store, tables
 from workflow.lib.choices import check_choice
 
-FINAL_THETA = "final_theta"  # the metric; `cell` counts the entries of θ
 PROVENANCE = ("spec", "spec_sha256", "content_sha256", "code", "data", "versions", "git", "status")
 
 
@@ -33,7 +32,7 @@ def gather(paths: Iterable[Path]) -> dict[str, Any]:
     runs: dict[str, Any] = {}
     for path in sorted(paths):
         frame, sidecar = tables.read(path), store.read_json(path.with_suffix(".json"))
-        rows = frame[frame["metric"] == FINAL_THETA].sort_values("cell")
+        rows = frame[frame["metric"] == store.FINAL_THETA].sort_values("cell")
         if rows.empty:
             continue
         entry = runs.setdefault(sidecar["spec"]["run"], {"weights": {}, "provenance": []})

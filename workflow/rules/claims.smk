@@ -19,12 +19,13 @@ rule judge:
     conda:
         "../../environment.yml"
     params:
+        python=dag.python,
         tables=dag.tables_folder,
         experiments=dag.experiments,
     message:
         "Claims"
     shell:
-        "{dag.python} workflow.scripts.judge --tables {params.tables:q}"
+        "{params.python} workflow.scripts.judge --tables {params.tables:q}"
         " --experiments {params.experiments} --output {output.md:q} > {log:q} 2>&1"
 
 

@@ -18,11 +18,12 @@ rule draw:
     conda:
         "../../environment.yml"
     params:
+        python=dag.python,
         tables=dag.tables_folder,
         output=dag.figures_folder,
         caption=dag.figure_caption,
     message:
         "Figure: {wildcards.figure}"
     shell:
-        "{dag.python} workflow.scripts.draw --figure {wildcards.figure}"
+        "{params.python} workflow.scripts.draw --figure {wildcards.figure}"
         " --tables {params.tables:q} --output {params.output:q} > {log:q} 2>&1"

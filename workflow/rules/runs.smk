@@ -25,11 +25,12 @@ rule run:
     resources:
         mem_mb=1500,
     params:
+        python=dag.python,
         spec=dag.job_spec,
         options=dag.job_options,
     message:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
         # One thread per job, whatever the machine: the same bits, and jobs run side by side.
-        "NPROC={threads} {dag.python} workflow.scripts.run"
+        "NPROC={threads} {params.python} workflow.scripts.run"
         " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"

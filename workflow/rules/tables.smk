@@ -13,10 +13,12 @@ rule aggregate:
         dag.path("logs/{experiment}/aggregate.log"),
     conda:
         "../../environment.yml"
+    params:
+        python=dag.python,
     message:
         "Table: {wildcards.experiment}"
     shell:
-        "{dag.python} workflow.scripts.aggregate"
+        "{params.python} workflow.scripts.aggregate"
         " --runs {input.runs:q} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -32,10 +34,12 @@ rule choose:
         dag.path("logs/{experiment}/choose.log"),
     conda:
         "../../environment.yml"
+    params:
+        python=dag.python,
     message:
         "Hyperparameters: {wildcards.experiment}"
     shell:
-        "{dag.python} workflow.scripts.choose"
+        "{params.python} workflow.scripts.choose"
         " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
 
 
