@@ -29,7 +29,8 @@ CONTRACTS = ("contracts", "figures", "spec", "hygiene")
 def copied(tmp_path_factory):
     """A copy of the artifact and its tests, with one skeleton of each kind."""
     folder = copy_artifact(tmp_path_factory.mktemp("new") / "artifact")
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("examples", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     for command in COMMANDS:
         done = call(folder, "python", "-m", "workflow.scripts.new", *command)
