@@ -214,7 +214,9 @@ def test_growth_changes_the_next_sequence_and_not_the_one_that_ends(estimator, t
 @pytest.mark.parametrize(("estimator", "truncation"), [("es_single", 1), ("tbptt", 5)])
 def test_beyond_the_longest_sequence_is_a_status_and_the_rows_stay(tmp_path, estimator, truncation):
     outcome = train(
-        compute.Checkpoint(tmp_path / "none", {}), estimator=estimator, truncation=truncation
+        compute.Checkpoint(tmp_path / "none", {}, interval_s=3600),
+        estimator=estimator,
+        truncation=truncation,
     )
     assert set(outcome.status.values()) == {"reached_max_length"}
     copied = metric(outcome, "longest_copied")
@@ -226,7 +228,7 @@ def test_beyond_the_longest_sequence_is_a_status_and_the_rows_stay(tmp_path, est
 
 
 def test_below_it_the_status_is_ok(tmp_path):
-    outcome = train(compute.Checkpoint(tmp_path / "none", {}), max_length=40)
+    outcome = train(compute.Checkpoint(tmp_path / "none", {}, interval_s=3600), max_length=40)
     assert set(outcome.status.values()) == {"ok"}
     assert (metric(outcome, "longest_copied")[-1] > 2).all()
 
@@ -241,7 +243,7 @@ class Killed(compute.Checkpoint):
 
 
 def test_the_curriculum_resumes_with_the_same_bits(tmp_path):
-    whole = train(compute.Checkpoint(tmp_path / "none", {}), max_length=40)
+    whole = train(compute.Checkpoint(tmp_path / "none", {}, interval_s=3600), max_length=40)
     with pytest.raises(KeyboardInterrupt):
         train(Killed(tmp_path / "killed", {}, interval_s=0), max_length=40)
     resumed = train(compute.Checkpoint(tmp_path / "killed", {}, interval_s=0), max_length=40)

@@ -51,7 +51,7 @@ def test_particle_steps_are_those_that_a_run_reports(tmp_path):
         rows = meta_training.run(
             *gpu_time._built(made),
             range(first, last + 1),
-            Checkpoint(tmp_path / "none", {}),
+            Checkpoint(tmp_path / "none", {}, interval_s=3600),
             **made["protocol"]["args"],
         ).rows
         reported = rows.groupby("seed")["inner_steps"].max().sum()

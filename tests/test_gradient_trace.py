@@ -42,6 +42,8 @@ def test_two_outer_parameters_are_refused():
 def test_a_landscape_may_have_one_axis(tmp_path):
     task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
     grid = {"log_lr": [-5.0, -1.0, 3]}
-    rows = landscape.run(task, None, range(2), Checkpoint(tmp_path / "none", {}), grid=grid).rows
+    rows = landscape.run(
+        task, None, range(2), Checkpoint(tmp_path / "none", {}, interval_s=3600), grid=grid
+    ).rows
     rates = rows.query("metric == 'log10_initial_lr' and seed == 0").sort_values("cell")
     np.testing.assert_allclose(rates["value"], np.array([-5, -3, -1]) / np.log(10), rtol=1e-6)

@@ -42,7 +42,7 @@ def es(name, task=BALANCING, **options):
 
 
 def train(tmp_path, task=BALANCING, estimator=None, seeds=range(2), checkpoint=None, **options):
-    checkpoint = checkpoint or compute.Checkpoint(tmp_path / "none", {})
+    checkpoint = checkpoint or compute.Checkpoint(tmp_path / "none", {}, interval_s=3600)
     estimator = estimator or es("pes", task)
     return meta_training.run(task, estimator, seeds, checkpoint, **PROTOCOL | options)
 

@@ -33,7 +33,9 @@ def bowl(horizon=5):
 
 def run(tmp_path, task, **options):
     options = {"candidates": 400, "log_every": 100, "box": BOX} | options
-    return random_search.run(task, None, SEEDS, Checkpoint(tmp_path / "none", {}), **options)
+    return random_search.run(
+        task, None, SEEDS, Checkpoint(tmp_path / "none", {}, interval_s=3600), **options
+    )
 
 
 def values(outcome, metric):

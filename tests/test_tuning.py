@@ -58,7 +58,9 @@ class Killed(compute.Checkpoint):
 
 def test_it_resumes_between_cells(built, tmp_path):
     seeds, path = range(1000, 1001), tmp_path / "killed"
-    whole = tuning.run(*built, seeds, compute.Checkpoint(tmp_path / "none", {}), **OPTIONS)
+    whole = tuning.run(
+        *built, seeds, compute.Checkpoint(tmp_path / "none", {}, interval_s=3600), **OPTIONS
+    )
     with pytest.raises(KeyboardInterrupt):
         tuning.run(*built, seeds, Killed(path, {}, interval_s=0), **OPTIONS)
     resumed = tuning.run(*built, seeds, compute.Checkpoint(path, {}, interval_s=0), **OPTIONS)
