@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             if column == 0:
                 panel.set_ylabel(label)
         steps = drawn[-1]["inner_steps"].iloc[0]
-        panels[column].set_title(f"{title}\n{steps:,} inner steps an estimate")
+        panels[column].set_title(f"{title}\n{steps:,} inner steps")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5)
     shown = pd.concat(drawn, ignore_index=True)
@@ -58,7 +58,8 @@ def _panel(panel: Axes, table: pd.DataFrame, metric: str) -> pd.DataFrame:
         plain_ticks(panel)
     else:
         panel.axhline(0.0, color="0.3", linewidth=0.6)
-        panel.set_yscale("symlog", linthresh=_threshold(drawn))
+        if max(rows["mean"].max() for rows in drawn) > _threshold(drawn):
+            panel.set_yscale("symlog", linthresh=_threshold(drawn))
     panel.margins(x=0.15, y=0.15)
     panel.set_xticks([])
     return pd.concat(drawn)
