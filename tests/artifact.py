@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,12 @@ def call(folder, *command, **more):
         text=True,
         check=False,
     )
+
+
+def processor_seconds():
+    """Return the time that processes started from here have spent, however busy the machine is."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def snakemake(folder, *arguments, config=("scale=smoke",), **more):

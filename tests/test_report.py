@@ -1,12 +1,11 @@
 """What is published: redrawn and judged without jax, and its report in a real browser."""
 
-import resource
 import shutil
 
 import pytest
 
 from tests import browser
-from tests.artifact import ROOT, copy_artifact, snakemake
+from tests.artifact import ROOT, copy_artifact, processor_seconds, snakemake
 from workflow.lib import catalogue, store
 
 pytestmark = pytest.mark.dag
@@ -29,12 +28,6 @@ def published(tmp_path_factory):
         assert done.returncode == 0, done.stdout
     assert processor_seconds() - began < PROCESSOR_SECONDS
     return folder
-
-
-def processor_seconds():
-    """Return the time that processes started from here have spent, however busy the machine is."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def test_the_published_verdicts_are_those_of_the_published_tables(published):
