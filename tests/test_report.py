@@ -12,6 +12,7 @@ pytestmark = pytest.mark.dag
 PUBLISHED = "results/published"
 CONFIG = ("scale=published",)
 PROCESSOR_SECONDS = 120  # hence two minutes, on one core
+COLUMN_PIXELS = 975  # the narrowest figure: 3.25 inches
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,6 @@ def check_figure(page, url, name):
         "return at < 0 ? false : `${at}`"
     )
     show(page, row=row)
-    assert page.wait("return [...document.images].some(i => i.naturalWidth > 1000)")
+    assert page.wait(f"return [...document.images].some(i => i.naturalWidth >= {COLUMN_PIXELS})")
     show(page, "information-circle", row)
     assert page.wait(f"return document.body.innerText.includes({caption!r})")
