@@ -1,11 +1,11 @@
 """Gather the optimizers that an experiment has trained, with where they come from, in one file."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import store, trained
+from workflow.lib.command import errors_in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -14,10 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
     parser.add_argument("--output", type=Path, required=True, help="the file (JSON)")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line("export"):
         store.write_json(options.output, trained.gather(options.runs))
-    except (OSError, ValueError) as error:
-        sys.exit(f"export: {error}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import documents, publication, spec
+from workflow.lib.command import errors_in_one_line
 from workflow.lib.dag import Dag
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,14 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
     scale = parser.parse_args(arguments).scale
     dag = Dag.from_config({"scale": scale, "experiments": "all", "seeds": 0})
-    try:
+    with errors_in_one_line("publish"):
         reason = publication.refusal(scale, dag, ROOT)
         if reason:
             sys.exit(f"publish: {reason}")
         files = publication.copy(dag, ROOT)
         changed = documents.write(ROOT)
-    except (OSError, ValueError) as error:
-        sys.exit(f"publish: {error}")
     size = sum((ROOT / file).stat().st_size for file in files) / 1e6
     print(f"{publication.FOLDER}: {len(files)} files, {size:.1f} MB; {', '.join(changed)} updated")
 
