@@ -29,11 +29,12 @@ def stale(root: Path) -> list[str]:
 
 def write(root: Path) -> list[str]:
     """Bring the generated parts of all pages up to date; return the pages that changed."""
-    changed = {page: text for page, text in _pages(root).items() if text != _read(root / page)}
-    for page, text in changed.items():
-        with store.atomic_write(root / page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return list(changed)
+    changed = stale(root)
+    for page, text in _pages(root).items():
+        if page in changed:
+            with store.atomic_write(root / page) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return changed
 
 
 def _read(path: Path) -> str:
