@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock
-from tasks.base import Array, Key, State, Task, stream, unroll
+from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 OWN_KEYS = 1024  # outer parameters from which on hashing one more key per pair costs nothing
 
@@ -44,24 +44,24 @@ class Layout(NamedTuple):
     def draw(self, key: Key, theta: Array, stored: bool) -> Array:
         """Draw ε ~ N(0, σ² I) for every pair: the numbers, or their keys if they are not stored.
 
+        Of a large θ, each pair's numbers come from a key of its own.
+
         Raises:
             ValueError: not stored, and θ is so small that pairs have no keys of their own.
         """
         if not stored:
             return self.pair_keys(key, theta)
-        normal = self.normal(key, theta)
-        return jnp.asarray(self.sigma, theta.dtype) * (normal if self.chunked else normal.T)
+        if theta.size < OWN_KEYS:
+            sigma = jnp.asarray(self.sigma, theta.dtype)
+            drawn = sigma * jax.random.normal(key, (self.num_pairs, theta.size), theta.dtype)
+        else:
+            keys = self.pair_keys(key, theta)
+            drawn = jax.lax.map(lambda key: self.numbers(key, theta), keys)
+        return drawn if self.chunked else drawn.T
 
     def zero(self, theta: Array) -> Array:
         """Return the ε of unperturbed particles, which is the same for all entries of θ."""
         return jnp.zeros((self.num_pairs, 1) if self.chunked else (1, self.num_pairs), theta.dtype)
-
-    def normal(self, key: Key, theta: Array) -> Array:
-        """Draw standard normals [n, P]; of a large θ, each pair's from a key of its own."""
-        if theta.size < OWN_KEYS:
-            return jax.random.normal(key, (self.num_pairs, theta.size), theta.dtype)
-        keys = self.pair_keys(key, theta)
-        return jax.vmap(lambda key: jax.random.normal(key, theta.shape, theta.dtype))(keys)
 
     def pair_keys(self, key: Key, theta: Array) -> Key:
         """Return the key of every pair's perturbation, [n].
@@ -76,14 +76,10 @@ class Layout(NamedTuple):
             )
         return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.num_pairs))
 
-    def perturbed(self, theta: Array, sign: Array, epsilon: Array) -> Array:
-        """Return θ + sign ε of one particle, [P]; ε as in `numbers`."""
-        return theta + sign.astype(theta.dtype) * self.numbers(epsilon, theta)
-
     def numbers(self, epsilon: Array, theta: Array) -> Array:
         """Return the perturbation ε of one pair, [P], which may be given as its key."""
         if not jnp.issubdtype(epsilon.dtype, jax.dtypes.prng_key):
-            return epsilon
+            return jnp.broadcast_to(epsilon, theta.shape)  # that of `zero` is a single number
         sigma = jnp.asarray(self.sigma, theta.dtype)
         return sigma * jax.random.normal(epsilon, theta.shape, theta.dtype)
 
@@ -118,25 +114,33 @@ class Layout(NamedTuple):
 
         return in_chunks if self.chunked else all_at_once
 
-    def over_particles(self, fn: Callable, context_mapped: bool) -> Callable:
-        """Lift `fn(context, θ ± ε, state)` over both signs of every pair."""
+    def over_particles(self, fn: Callable, context_mapped: bool, unravel: Callable) -> Callable:
+        """Lift `fn(context, unravel(θ ± ε), state)` over both signs of every pair; θ is flat."""
+
+        def from_flat(context: Any, perturbed: Array, state: State) -> Any:
+            return fn(context, unravel(perturbed), state)
 
         def all_at_once(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
             # θ ± ε is formed here, [P, 2, n]: formed under vmap it would have particles first.
             perturbed = theta[:, None, None] + jnp.stack([epsilon, -epsilon], axis=1)
-            both_signs = jax.vmap(self.over_pairs(fn, context_mapped), (None, -2, -2), -2)
+            lifted = self.over_pairs(from_flat, context_mapped)
+            both_signs = jax.vmap(lifted, (None, -2, -2), -2)
             return both_signs(context, perturbed, state)
 
         def in_chunks(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
+            mean = unravel(theta)
+
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
-                return fn(own, self.perturbed(theta, sign, epsilon[pair]), state)
+                # Added leaf by leaf, large weights are written once; cut from a flat sum, twice.
+                numbers = unravel(self.numbers(epsilon[pair], theta))
+                return fn(own, jax.tree.map(lambda m, e: m + sign * e, mean, numbers), state)
 
             # One map, not one per sign: every level of mapping copies the states in and out.
             n = self.num_pairs
             pairs = jnp.tile(jnp.arange(n), 2)
-            signs = jnp.repeat(jnp.array([1.0, -1.0]), n)
+            signs = jnp.repeat(jnp.array([1.0, -1.0], theta.dtype), n)
             flat = jax.tree.map(lambda leaf: leaf.reshape(2 * n, *leaf.shape[2:]), state)
             batch = None if self.chunk_size == 1 else self.chunk_size
             out = jax.lax.map(one, (pairs, signs, flat), batch_size=batch)
@@ -178,19 +182,19 @@ def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: boo
     """Every particle keeps its own state over the whole inner problem (full ES, PES, ES-Single)."""
 
     def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
-        def one(clock: Clock, perturbed: Array, _: None) -> State:
-            return task.init_state(stream(clock.key, "init_state"), unravel(perturbed))
+        def one(clock: Clock, perturbed: Theta, _: None) -> State:
+            return task.init_state(stream(clock.key, "init_state"), perturbed)
 
-        return layout.over_particles(one, breakstep)(clock, theta, epsilon, None)
+        return layout.over_particles(one, breakstep, unravel)(clock, theta, epsilon, None)
 
     def advance(
         unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
     ) -> tuple[State, Array]:
         def run(length: int, clock: Clock, states: State) -> tuple[State, Array]:
-            def one(clock: Clock, perturbed: Array, state: State) -> tuple[State, Array]:
-                return unroll(task.step, clock.key, unravel(perturbed), state, clock.t, length)
+            def one(clock: Clock, perturbed: Theta, state: State) -> tuple[State, Array]:
+                return unroll(task.step, clock.key, perturbed, state, clock.t, length)
 
-            return layout.over_particles(one, breakstep)(clock, theta, epsilon, states)
+            return layout.over_particles(one, breakstep, unravel)(clock, theta, epsilon, states)
 
         if layout.chunked or truncation == 1:
             return run(truncation, clock, states)
