@@ -123,28 +123,47 @@ def test_inner_steps_are_counted_exactly(tmp_path, name, options, per_step):
     assert set(rows["outer_step"]) == {0, 4, 8, 12}
 
 
-def test_entries_that_are_not_finite_are_zero_and_counted(tmp_path):
-    """θ has 3 entries: the gradient is NaN in one, infinite in another, 1 in the third."""
+def constant(*gradient):
+    """Return an estimator that always estimates this gradient."""
 
     def update(sample, theta, state):
-        gradient = jnp.array([jnp.nan, 1.0, jnp.inf])
-        one = jnp.ones((), jnp.int32)
-        return (
-            gradient,
-            state,
-            Info(jnp.zeros(()), one, one, jnp.array(False), one, jnp.array(False)),
-        )
+        one, no = jnp.ones((), jnp.int32), jnp.array(False)
+        return jnp.array(gradient), state, Info(jnp.zeros(()), one, one, no, one, no)
 
-    broken = make_estimator(lambda key, theta: jnp.zeros(()), update)
-    task = QUADRATIC._replace(
-        init_theta=lambda key: jnp.zeros(3),
-        evaluate=lambda key, theta: {"meta_loss": theta[1], "others": theta[0] + theta[2]},
-    )
-    outcome = train(tmp_path, task, broken, learning_rate=0.5)
+    return make_estimator(lambda key, theta: jnp.zeros(()), update)
+
+
+FROM_ZERO = QUADRATIC._replace(
+    init_theta=lambda key: jnp.zeros(3),
+    evaluate=lambda key, theta: {"meta_loss": theta[1], "others": theta[0] + theta[2]},
+)
+
+
+def test_entries_that_are_not_finite_are_zero_and_counted(tmp_path):
+    """θ has 3 entries: the gradient is NaN in one, infinite in another, 1 in the third."""
+    broken = constant(jnp.nan, 1.0, jnp.inf)
+    outcome = train(tmp_path, FROM_ZERO, broken, learning_rate=0.5)
     np.testing.assert_array_equal(values(outcome, "nonfinite_gradients")[:, 0], [0, 8, 16, 24])
     np.testing.assert_array_equal(values(outcome, "others"), 0)
     np.testing.assert_array_equal(values(outcome, "meta_loss")[:, 0], [0, -2, -4, -6])
     np.testing.assert_array_equal(values(outcome, "gradient_norm")[1:], 1)
+
+
+def test_the_learning_rate_falls_as_a_cosine(tmp_path):
+    """With a gradient of 1, θ is minus the sum of the learning rates so far."""
+    outcome = train(
+        tmp_path, FROM_ZERO, constant(0.0, 1.0, 0.0), learning_rate=0.5, cosine_decay=True
+    )
+    rates = 0.25 * (1 + np.cos(np.pi * np.arange(12) / 12))
+    expected = -np.cumsum(rates)[[3, 7, 11]]
+    np.testing.assert_allclose(values(outcome, "meta_loss")[1:, 0], expected, rtol=1e-6)
+
+
+def test_a_learned_optimizer_has_no_rate_to_decay():
+    weights = [[0.0] * 1762]
+    options = {"outer_steps": 12, "log_every": 4, "optimizer": "learned", "weights": weights}
+    with pytest.raises(ValueError, match="cosine_decay=True: optimizer=learned has no"):
+        meta_training.check(QUADRATIC, es("pes", QUADRATIC), cosine_decay=True, **options)
 
 
 def test_divergence_is_a_status_and_every_row_stays(tmp_path):
@@ -182,12 +201,13 @@ class Killed(compute.Checkpoint):
 def test_a_resumed_job_gives_the_same_bits(tmp_path, name, optimizer):
     estimator = es(name, QUADRATIC, breakstep=name == "pes")
     path = tmp_path / "checkpoint"
-    whole = train(tmp_path, QUADRATIC, estimator, optimizer=optimizer)
+    options = {"optimizer": optimizer, "cosine_decay": optimizer == "adam"}
+    whole = train(tmp_path, QUADRATIC, estimator, **options)
     with pytest.raises(KeyboardInterrupt):
         killed = Killed(path, {"a": [1]}, interval_s=0)
-        train(tmp_path, QUADRATIC, estimator, optimizer=optimizer, checkpoint=killed)
+        train(tmp_path, QUADRATIC, estimator, checkpoint=killed, **options)
     again = compute.Checkpoint(path, {"a": [1]}, interval_s=0)
-    resumed = train(tmp_path, QUADRATIC, estimator, optimizer=optimizer, checkpoint=again)
+    resumed = train(tmp_path, QUADRATIC, estimator, checkpoint=again, **options)
     assert again.restarts == 1
     assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
     assert resumed.status == whole.status

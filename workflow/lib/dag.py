@@ -14,6 +14,8 @@ from workflow.lib.provenance import import_closure
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
+QUICK = "smoke"
+WARM = ("smoke", "laptop")
 # Smoke runs end before fast code pays: with these XLA spends a third of the time on slower code.
 QUICK_XLA = (
     "--xla_backend_optimization_level=0",
@@ -93,16 +95,17 @@ class Dag(NamedTuple):
         return str(Path("results", self.scale, name))
 
     @property
-    def quick(self) -> bool:
-        """Whether starting and compiling take longer than computing."""
-        return self.scale == "smoke"
+    def warm(self) -> bool:
+        """Whether modules start as forks of one process: where jobs are many and short."""
+        return self.scale in WARM
 
     @property
     def python(self) -> str:
         """The beginning of a command that runs a module."""
-        if not self.quick:
-            return "python -m"
-        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} python -m workflow.scripts.warm"
+        python = "python -m workflow.scripts.warm" if self.warm else "python -m"
+        if self.scale != QUICK:
+            return python
+        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} {python}"
 
     @property
     def everything(self) -> list[str]:

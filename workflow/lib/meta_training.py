@@ -57,6 +57,7 @@ def run(
     learning_rate: float | None = None,
     b1: float = 0.9,
     clip_norm: float | None = None,
+    cosine_decay: bool = False,
     weights: optimizers.Weights | None = None,
     keep_theta: bool = False,
     diverged_above: float | None = None,
@@ -70,10 +71,11 @@ def run(
         checkpoint: where to resume from and to save.
         outer_steps: updates of θ.
         log_every: updates between evaluations; divides `outer_steps`.
-        optimizer: of θ; for this and the next four, see optimizers.py.
+        optimizer: of θ; for this and the next three, and `weights`, see optimizers.py.
         learning_rate: α, of the outer optimizer.
         b1: of Adam, or the momentum.
         clip_norm: the norm that a longer gradient is scaled down to.
+        cosine_decay: whether α falls to 0 over the `outer_steps`, as a cosine does.
         weights: of the learned optimizer, a row for each seed.
         keep_theta: whether the rows hold the last θ, flat: `final_theta`, numbered by `cell`.
         diverged_above: a run whose last meta-loss is not finite, or above this, has diverged.
@@ -82,8 +84,11 @@ def run(
         ValueError: if a hyperparameter is out of its range.
     """
     chosen = (optimizer, learning_rate, b1, clip_norm, weights)
-    _check(task, estimator, outer_steps, log_every, chosen)
-    optimize = optimizers.make(*chosen)
+    _check(task, estimator, outer_steps, log_every, chosen, cosine_decay)
+    rate = (
+        optax.cosine_decay_schedule(learning_rate, outer_steps) if cosine_decay else learning_rate
+    )
+    optimize = optimizers.make(optimizer, rate, b1, clip_norm, weights)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
@@ -135,16 +140,22 @@ def check(
     learning_rate: float | None = None,
     b1: float = 0.9,
     clip_norm: float | None = None,
+    cosine_decay: bool = False,
     weights: optimizers.Weights | None = None,
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
     chosen = (optimizer, learning_rate, b1, clip_norm, weights)
-    _check(task, estimator, outer_steps, log_every, chosen)
+    _check(task, estimator, outer_steps, log_every, chosen, cosine_decay)
 
 
 def _check(
-    task: Task, estimator: Estimator | None, outer_steps: int, log_every: int, chosen: tuple
+    task: Task,
+    estimator: Estimator | None,
+    outer_steps: int,
+    log_every: int,
+    chosen: tuple,
+    cosine_decay: bool,
 ) -> None:
     """Do the work of `check`; `chosen` are the arguments of `optimizers.check`."""
     if estimator is None:
@@ -154,6 +165,8 @@ def _check(
     if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
         raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
     optimizers.check(*chosen)
+    if cosine_decay and chosen[0] == optimizers.LEARNED:
+        raise ValueError("cosine_decay=True: optimizer=learned has no learning rate to decay")
 
 
 def start(

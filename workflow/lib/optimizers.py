@@ -18,14 +18,15 @@ Weights = Sequence[Sequence[float]]
 
 def make(
     name: str,
-    learning_rate: float | Array | None,
+    learning_rate: float | Array | optax.Schedule | None,
     b1: float,
     clip_norm: float | None = None,
     weights: Weights | None = None,
 ) -> optax.GradientTransformation:
-    """Return an optimizer; the arguments are those of `check`, and a learning rate may be traced.
+    """Return an optimizer; the arguments are those of `check`.
 
-    The state of the learned one holds its weights, so that `with_weights` can exchange them.
+    A learning rate may be traced, or a schedule. The state of the learned one holds its weights, so
+    that `with_weights` can exchange them.
     """
     if name == LEARNED:
         return optax.inject_hyperparams(_as_optax())(weights=jnp.asarray(weights[0], jnp.float32))

@@ -2,7 +2,7 @@ from workflow.scripts import warm
 
 
 onstart:
-    if dag.quick:
+    if dag.warm:
         warm.start()
     shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
 
@@ -32,5 +32,5 @@ rule run:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
         # One thread per job, whatever the machine: the same bits, and jobs run side by side.
-        "NPROC={threads} {params.python} workflow.scripts.run"
+        "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
         " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"

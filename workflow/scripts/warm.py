@@ -3,9 +3,9 @@
     python -m workflow.scripts.warm workflow.scripts.run --spec ... --output ...
 
 is `python -m workflow.scripts.run ...`, in a process of its own, with the same arguments,
-variables, output and exit status. At smoke scale, where importing would take longer than computing,
-the DAG starts the server (`start`) and its rules go through here; without a server the module
-starts the ordinary way. What a fork shares is other people's packages: the code of this repository
+variables, output and exit status. Where there are many short jobs (dag.py, `WARM`), the DAG starts
+the server (`start`) and its rules go through here; without a server the module starts the ordinary
+way. What a fork shares is other people's packages: the code of this repository
 is imported anew in every process, and no jax backend exists before the fork.
 """
 
