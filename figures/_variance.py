@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from workflow.lib import style, sweeps
 
@@ -27,15 +26,6 @@ def covered(rows: pd.DataFrame) -> str:
     inside = rows["closed_form"].between(rows["mean_low"], rows["mean_high"])
     particles = f"N = {rows['num_particles'].iloc[0]:g}"
     return f"{particles}, closed form inside the interval at {inside.sum()} of {len(rows)} points"
-
-
-def plain_ticks(panel: Axes) -> None:
-    """Label the logarithmic y axis of what is drawn with plain numbers, a few within a decade."""
-    low, high = panel.get_ylim()
-    if high < 10 * low:
-        panel.yaxis.set_major_locator(MaxNLocator(5))
-        panel.yaxis.set_minor_locator(NullLocator())
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
 def points(panel: Axes, rows: pd.DataFrame, x: str, look: dict) -> None:

@@ -15,7 +15,6 @@ from figures._variance import (
     closed_form,
     covered,
     measured,
-    plain_ticks,
     points,
 )
 from workflow.lib import style
@@ -45,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             panel.plot(every.iloc[end], form.iloc[end], **ends, **ring)
         panel.set(xscale="log", yscale="log", xlabel="Unrolls between fresh perturbations")
         panel.margins(y=0.12)
-        plain_ticks(panel)
+        style.plain_ticks(panel)
         panel.set_title(f"({letter}) {title}")
         drawn.append(rows)
     panels[0].set_ylabel("Variance / |∇L|²")

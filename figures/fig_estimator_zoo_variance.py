@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._variance import BARS, plain_ticks, points
+from figures._variance import BARS, points
 from workflow.lib import style
 
 TASKS = {
@@ -55,7 +55,7 @@ def _panel(panel: Axes, table: pd.DataFrame, metric: str) -> pd.DataFrame:
         drawn.append(rows)
     if metric == "variance":
         panel.set_yscale("log")
-        plain_ticks(panel)
+        style.plain_ticks(panel)
     else:
         panel.axhline(0.0, color="0.3", linewidth=0.6)
         if max(rows["mean"].max() for rows in drawn) > _threshold(drawn):

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 
 from workflow.lib import style
 
@@ -47,8 +46,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
                 handles[name] = line
                 shown.append(rows)
             panel.set(yscale="log", xlabel="Training step" if row else "")
-            panel.yaxis.set_major_formatter(LogFormatter())
-            panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
+            style.plain_ticks(panel)
             panel.set_ylabel("" if column else label)
             panel.set_title("" if row else title)
     figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=3)

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from workflow.lib import catalogue, stats, store
 
@@ -133,6 +134,16 @@ def band(
             arrow_look = {"color": look["color"], "mec": "black", "mew": 0.4, "ms": 7}
             panel.plot(place[left], border, marker=arrow, clip_on=False, zorder=5, **arrow_look)
     return line
+
+
+def plain_ticks(panel: Axes) -> None:
+    """Label the logarithmic y axis of what is drawn with plain numbers, a few within a decade."""
+    low, high = panel.get_ylim()
+    if high < 100 * low:
+        few = MaxNLocator(5) if high < 6 * low else LogLocator(subs=(1, 2, 5))
+        panel.yaxis.set_major_locator(few)
+        panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
 def range_text(values: Sequence[float]) -> str:
