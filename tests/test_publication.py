@@ -96,7 +96,7 @@ def test_an_unfinished_run_is_refused_in_one_line(run):
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda sidecar: sidecar["git"].update(dirty=True), "made with files that differ from"),
+        (lambda sidecar: sidecar["git"].update(dirty=True, commit="0" * 40), "differs from that"),
         (lambda sidecar: sidecar["git"].update(dirty=None), "made with an unknown commit"),
         (lambda sidecar: sidecar.update(content_sha256="0"), "damaged: .* repair: rm -f"),
     ],
@@ -110,6 +110,14 @@ def test_a_run_that_cannot_be_trusted_is_refused(finished, edit, reason):
     assert line.startswith("results/smoke cannot be published: results/smoke/runs/")
     assert len(line.splitlines()) == 1
     assert re.search(reason, line)
+
+
+def test_a_file_that_a_run_does_not_rest_on_may_differ(finished):
+    path = finished / next(iter(dag_of().jobs.values())).sidecar
+    sidecar = store.read_json(path)
+    sidecar["git"]["dirty"] = True
+    with written(path, json.dumps(sidecar).encode()):
+        assert publication.refusal("smoke", dag_of(), finished) == ""
 
 
 def test_pauses_between_jobs_do_not_count_as_time():

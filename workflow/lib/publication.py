@@ -7,6 +7,8 @@ numbers behind figures (csv) and the ledger as html are left out, which keeps th
 """
 
 import datetime
+import functools
+import hashlib
 import os
 import platform
 import re
@@ -74,14 +76,32 @@ def refusal(scale: str, dag: Dag, root: Path) -> str:
         first = problems[0]
         return f"{where}{first.file}: {first.what}; repair: {first.repair}"
     for job in dag.jobs.values():
-        git = store.read_json(root / job.sidecar)["git"]
-        if git["dirty"] is not False:
-            state = "an unknown commit" if git["dirty"] is None else "files that differ from"
-            return (
-                f"{where}{job.parquet} was made with {state} {git['commit'][:7]}; "
-                "commit everything and run it again"
-            )
+        state = _uncommitted(store.read_json(root / job.sidecar), root)
+        if state:
+            return f"{where}{job.parquet} was made with {state}; commit everything and run it again"
     return ""
+
+
+def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
+    """Return what a run was made with, if its commit does not hold it, else "".
+
+    A checkout may differ from its commit by files that the run does not rest on, such as a log.
+    """
+    commit, dirty = sidecar["git"]["commit"], sidecar["git"]["dirty"]
+    if dirty is None:
+        return f"an unknown commit {commit[:7]}"
+    for path, sha256 in sidecar["code"].items() if dirty else ():
+        if _committed_sha256(root, commit, path) != sha256:
+            return f"{path}, which differs from that of {commit[:7]}"
+    return ""
+
+
+@functools.cache
+def _committed_sha256(root: Path, commit: str, path: str) -> str:
+    """Return the sha256 of a file in a commit, or "" if git does not find it."""
+    command = ["git", "-C", str(root), "show", f"{commit}:{path}"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return "" if done.returncode else hashlib.sha256(done.stdout).hexdigest()
 
 
 def describe(dag: Dag, root: Path) -> dict[str, Any]:
