@@ -117,15 +117,7 @@ def run(
         _log(points[-1], done, first, outer_steps, began)
         checkpoint.save(done, carry, points)
 
-    limit = math.inf if diverged_above is None else diverged_above
-    last = points[-1]["meta_loss"]
-    status = {
-        seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
-        for seed, loss in zip(seeds, last, strict=True)
-    }
-    if task.curriculum is not None:
-        finished = np.asarray(jax.vmap(task.curriculum.finished)(carry.progress))
-        status |= {seeds[i]: task.curriculum.final_status for i in np.flatnonzero(finished)}
+    status = _status(task, seeds, carry, points[-1]["meta_loss"], diverged_above)
     points = with_best(points) + (_final_theta(carry.theta, points[-1]) if keep_theta else [])
     return Outcome(tidy(seeds, points), status, timings(advance, evaluate, begin))
 
@@ -258,6 +250,21 @@ def outer_step(
     zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
     nonfinite = carry.nonfinite + zeroed
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
+
+
+def _status(
+    task: Task, seeds: range, carry: Carry, last: np.ndarray, diverged_above: float | None
+) -> dict[int, str]:
+    """Return how every seed ended, from its last meta-loss and, if there is one, its curriculum."""
+    limit = math.inf if diverged_above is None else diverged_above
+    status = {
+        seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
+        for seed, loss in zip(seeds, last, strict=True)
+    }
+    if task.curriculum is not None:
+        finished = np.asarray(jax.vmap(task.curriculum.finished)(carry.progress))
+        status |= {seeds[i]: task.curriculum.final_status for i in np.flatnonzero(finished)}
+    return status
 
 
 def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
