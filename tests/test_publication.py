@@ -118,6 +118,10 @@ def test_a_file_that_a_run_does_not_rest_on_may_differ(finished):
     sidecar["git"]["dirty"] = True
     with written(path, json.dumps(sidecar).encode()):
         assert publication.refusal("smoke", dag_of(), finished) == ""
+        settings = finished / f"workflow/config/experiments/{EXPERIMENT}.yaml"
+        with written(settings, settings.read_bytes() + b"# not committed"):
+            line = publication.refusal("smoke", dag_of(), finished)
+    assert f"{EXPERIMENT}.yaml, which differs from that of" in line
 
 
 def test_pauses_between_jobs_do_not_count_as_time():

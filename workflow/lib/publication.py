@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow.lib import store, verify
+from workflow.lib import provenance, store, verify
 from workflow.lib.dag import Dag
 
 FOLDER = Path("results/published")
@@ -90,7 +90,11 @@ def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
     commit, dirty = sidecar["git"]["commit"], sidecar["git"]["dirty"]
     if dirty is None:
         return f"an unknown commit {commit[:7]}"
-    for path, sha256 in sidecar["code"].items() if dirty else ():
+    if not dirty:
+        return ""
+    settings = f"workflow/config/experiments/{sidecar['spec']['experiment']}.yaml"
+    files = sidecar["code"] | provenance.code_hashes([root / settings], root)  # both are verified
+    for path, sha256 in files.items():
         if _committed_sha256(root, commit, path) != sha256:
             return f"{path}, which differs from that of {commit[:7]}"
     return ""
