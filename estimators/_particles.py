@@ -117,13 +117,13 @@ class Layout(NamedTuple):
     def over_particles(self, fn: Callable, context_mapped: bool, unravel: Callable) -> Callable:
         """Lift `fn(context, unravel(θ ± ε), state)` over both signs of every pair; θ is flat."""
 
-        def from_flat(context: Any, perturbed: Array, state: State) -> Any:
-            return fn(context, unravel(perturbed), state)
-
         def all_at_once(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
+            def one(context: Any, perturbed: Array, state: State) -> Any:
+                return fn(context, unravel(perturbed), state)
+
             # θ ± ε is formed here, [P, 2, n]: formed under vmap it would have particles first.
             perturbed = theta[:, None, None] + jnp.stack([epsilon, -epsilon], axis=1)
-            lifted = self.over_pairs(from_flat, context_mapped)
+            lifted = self.over_pairs(one, context_mapped)
             both_signs = jax.vmap(lifted, (None, -2, -2), -2)
             return both_signs(context, perturbed, state)
 

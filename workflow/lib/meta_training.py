@@ -83,12 +83,10 @@ def run(
     Raises:
         ValueError: if a hyperparameter is out of its range.
     """
-    chosen = (optimizer, learning_rate, b1, clip_norm, weights)
-    _check(task, estimator, outer_steps, log_every, chosen, cosine_decay)
-    rate = (
-        optax.cosine_decay_schedule(learning_rate, outer_steps) if cosine_decay else learning_rate
-    )
-    optimize = optimizers.make(optimizer, rate, b1, clip_norm, weights)
+    decay_steps = outer_steps if cosine_decay else None
+    chosen = (optimizer, learning_rate, b1, clip_norm, weights, decay_steps)
+    _check(task, estimator, outer_steps, log_every, chosen)
+    optimize = optimizers.make(*chosen)
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(start, task, estimator, optimize)))
     advance = Program(
@@ -137,17 +135,13 @@ def check(
     **_: Any,
 ) -> None:
     """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    chosen = (optimizer, learning_rate, b1, clip_norm, weights)
-    _check(task, estimator, outer_steps, log_every, chosen, cosine_decay)
+    decay_steps = outer_steps if cosine_decay else None
+    chosen = (optimizer, learning_rate, b1, clip_norm, weights, decay_steps)
+    _check(task, estimator, outer_steps, log_every, chosen)
 
 
 def _check(
-    task: Task,
-    estimator: Estimator | None,
-    outer_steps: int,
-    log_every: int,
-    chosen: tuple,
-    cosine_decay: bool,
+    task: Task, estimator: Estimator | None, outer_steps: int, log_every: int, chosen: tuple
 ) -> None:
     """Do the work of `check`; `chosen` are the arguments of `optimizers.check`."""
     if estimator is None:
@@ -157,8 +151,6 @@ def _check(
     if outer_steps < 1 or log_every < 1 or outer_steps % log_every:
         raise ValueError(f"log_every={log_every} must divide outer_steps={outer_steps}")
     optimizers.check(*chosen)
-    if cosine_decay and chosen[0] == optimizers.LEARNED:
-        raise ValueError("cosine_decay=True: optimizer=learned has no learning rate to decay")
 
 
 def start(

@@ -18,22 +18,24 @@ Weights = Sequence[Sequence[float]]
 
 def make(
     name: str,
-    learning_rate: float | Array | optax.Schedule | None,
+    learning_rate: float | Array | None,
     b1: float,
     clip_norm: float | None = None,
     weights: Weights | None = None,
+    decay_steps: int | None = None,
 ) -> optax.GradientTransformation:
     """Return an optimizer; the arguments are those of `check`.
 
-    A learning rate may be traced, or a schedule. The state of the learned one holds its weights, so
-    that `with_weights` can exchange them.
+    A learning rate that does not decay may be traced. The state of the learned one holds its
+    weights, so that `with_weights` can exchange them.
     """
     if name == LEARNED:
         return optax.inject_hyperparams(_as_optax())(weights=jnp.asarray(weights[0], jnp.float32))
+    rate = optax.cosine_decay_schedule(learning_rate, decay_steps) if decay_steps else learning_rate
     plain = {
-        "sgd": lambda: optax.sgd(learning_rate),
-        "momentum": lambda: optax.sgd(learning_rate, momentum=b1),
-        "adam": lambda: optax.adam(learning_rate, b1=b1),
+        "sgd": lambda: optax.sgd(rate),
+        "momentum": lambda: optax.sgd(rate, momentum=b1),
+        "adam": lambda: optax.adam(rate, b1=b1),
     }[name]()
     return plain if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), plain)
 
@@ -49,6 +51,7 @@ def check(
     b1: float,
     clip_norm: float | None = None,
     weights: Weights | None = None,
+    decay_steps: int | None = None,
 ) -> None:
     """Raise ValueError if a hyperparameter of an optimizer is out of its range.
 
@@ -58,6 +61,7 @@ def check(
         b1: Adam's, or the momentum.
         clip_norm: the norm that a longer gradient is scaled down to.
         weights: of the learned one, a row for each seed.
+        decay_steps: updates over which the learning rate falls to 0 as a cosine does, if it falls.
     """
     check_choice("optimizer", name, OPTIMIZERS)
     if (name == LEARNED) != (weights is not None) or (name == LEARNED) != (learning_rate is None):
@@ -73,6 +77,8 @@ def check(
         raise ValueError(f"clip_norm={clip_norm} must be positive and finite")
     if clip_norm is not None and name == LEARNED:
         raise ValueError("optimizer=learned takes no clip_norm: it normalises gradients itself")
+    if decay_steps is not None and name == LEARNED:
+        raise ValueError("cosine_decay=True: optimizer=learned has no learning rate to decay")
     for row in weights or ():
         _as_optax()(np.asarray(row, np.float32))
 
