@@ -153,7 +153,7 @@ def antithetic_es(
         clock, steps = advanced(clock, truncation)
         info = Info(
             loss=losses.mean(),
-            inner_steps=jnp.int32((2 * layout.num_pairs + path.extra_unrolls) * truncation),
+            inner_steps=(2 * layout.num_pairs + path.extra_unrolls) * steps,
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
             steps=steps,

@@ -24,7 +24,7 @@ class Clock(NamedTuple):
     Attributes:
         t: int32, inner steps taken.
         end: int32, T of the current inner problem; 0 before the first one begins.
-        problem: int32, inner problems begun so far.
+        problem: int32, inner problems begun so far; 0 for one that never ends.
         key: PRNG key of the current inner problem.
     """
 
@@ -109,7 +109,7 @@ def path_info(
     clock, steps = advanced(clock, truncation)
     info = Info(
         loss=loss,
-        inner_steps=jnp.int32(truncation),
+        inner_steps=steps,
         num_resets=begins.astype(jnp.int32),
         finite=all_finite(gradient),
         steps=steps,
@@ -120,6 +120,8 @@ def path_info(
 
 def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) -> Any:
     """Return `new()` where an inner problem begins, `old` elsewhere; skip `new` if none does.
+
+    Under vmap both are computed, whatever begins.
 
     Args:
         begins: bool, () or [n].

@@ -3,7 +3,7 @@
 n = N/2 pairs. Without `chunk_size` the particle axes come last (ε is [P, n], states are
 [..., 2, n]): long vectors for small states. With it they come first (ε is [n, P], states are
 [2, n, ...]) and `chunk_size` particles at a time run all their K steps, so that large states stay
-in cache.
+in a CPU's cache; on other devices all run at a time.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,13 @@ from estimators._clock import Clock
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 OWN_KEYS = 1024  # outer parameters from which on hashing one more key per pair costs nothing
+
+
+def over_leading(fn: Callable, xs: Any, at_a_time: int) -> Any:
+    """Map `fn` over the leading axis of `xs`: on a CPU `at_a_time`, for its caches; else all."""
+    if jax.default_backend() != "cpu":
+        return jax.vmap(fn)(xs)
+    return jax.lax.map(fn, xs, batch_size=None if at_a_time == 1 else at_a_time)
 
 
 class Layout(NamedTuple):
@@ -56,7 +63,7 @@ class Layout(NamedTuple):
             drawn = sigma * jax.random.normal(key, (self.num_pairs, theta.size), theta.dtype)
         else:
             keys = self.pair_keys(key, theta)
-            drawn = jax.lax.map(lambda key: self.numbers(key, theta), keys)
+            drawn = over_leading(lambda key: self.numbers(key, theta), keys, 1)
         return drawn if self.chunked else drawn.T
 
     def zero(self, theta: Array) -> Array:
@@ -107,10 +114,9 @@ class Layout(NamedTuple):
             return jax.vmap(fn, in_axes, -1, axis_size=self.num_pairs)(context, *xs)
 
         def in_chunks(context: Any, *xs: Any) -> Any:
-            batch = None if self.chunk_size == 1 else self.chunk_size
             if context_mapped:
-                return jax.lax.map(lambda x: fn(*x), (context, *xs), batch_size=batch)
-            return jax.lax.map(lambda x: fn(context, *x), xs, batch_size=batch)
+                return over_leading(lambda x: fn(*x), (context, *xs), self.chunk_size)
+            return over_leading(lambda x: fn(context, *x), xs, self.chunk_size)
 
         return in_chunks if self.chunked else all_at_once
 
@@ -142,8 +148,7 @@ class Layout(NamedTuple):
             pairs = jnp.tile(jnp.arange(n), 2)
             signs = jnp.repeat(jnp.array([1.0, -1.0], theta.dtype), n)
             flat = jax.tree.map(lambda leaf: leaf.reshape(2 * n, *leaf.shape[2:]), state)
-            batch = None if self.chunk_size == 1 else self.chunk_size
-            out = jax.lax.map(one, (pairs, signs, flat), batch_size=batch)
+            out = over_leading(one, (pairs, signs, flat), self.chunk_size)
             return jax.tree.map(lambda leaf: leaf.reshape(2, n, *leaf.shape[1:]), out)
 
         return in_chunks if self.chunked else all_at_once

@@ -22,7 +22,7 @@ class Info(NamedTuple):
 
     Attributes:
         loss: float scalar, summed loss of this truncated unroll, averaged over particles.
-        inner_steps: int32 scalar, inner steps run in this step, summed over particles.
+        inner_steps: int32 scalar, inner steps by which problems moved on, summed over particles.
         num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
         finite: bool scalar, whether every entry of the gradient is finite.
         steps: int32 scalar, inner steps by which every inner problem moved on: K, or what was left

@@ -2,7 +2,7 @@
 
 Unbiased for quadratic problems (Prop. 3.1); with N particles tr Var = 2(P + 1)/N |∇L|² whatever
 the number of unrolls (Prop. 3.2). Cost per step: N K inner steps; P N/2 numbers drawn per inner
-problem.
+problem (in breakstep whenever that of a pair begins).
 """
 
 from typing import Unpack

@@ -2,7 +2,8 @@
 
 The particles of an unroll start from the mean path's state and are thrown away after it; the mean
 path then advances with θ itself, before θ is updated. No loss sees a perturbation older than K
-steps: biased. Cost per step: (N + 1) K inner steps.
+steps: biased. Cost per step: (N + 1) K inner steps; in breakstep, where every pair has a mean path
+of its own, (N + N/2) K.
 """
 
 from typing import Unpack

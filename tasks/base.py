@@ -130,7 +130,7 @@ def summed_loss(
 
 
 def fixed_problem(task: Task, seed: int) -> Task:
-    """Return `task` with one inner problem for everyone: no data noise in an estimate.
+    """Return `task` with one inner problem for everyone: no data noise in an estimate or metric.
 
     Its exact gradient is found in forward mode, so θ should have few entries.
 
@@ -150,4 +150,9 @@ def fixed_problem(task: Task, seed: int) -> Task:
 
     loss = summed_loss(init_state, step, task.horizon)
     gradient = jax.jacfwd(lambda theta: loss(root, theta))
-    return task._replace(init_state=init_state, step=step, exact_gradient=gradient)
+    return task._replace(
+        init_state=init_state,
+        step=step,
+        evaluate=lambda key, theta: task.evaluate(root, theta),
+        exact_gradient=gradient,
+    )

@@ -147,6 +147,7 @@ def test_windows_of_any_length_sum_to_the_whole_sequence(name):
     np.testing.assert_array_equal(fine.ended, [False, False, False, True])
     assert bool(coarse.ended[0])
     assert int(coarse.steps[0]) == 4
+    assert int(coarse.inner_steps[0]) == int(fine.inner_steps.sum()), "of 7 steps 4 are one's own"
     if name == "es_single":
         fine = toy_tasks.gradients(build_estimator(1), KEY, theta, 4).sum(axis=0)
         coarse = toy_tasks.gradients(build_estimator(7), KEY, theta, 1)[0]

@@ -107,6 +107,8 @@ def test_a_fixed_problem_has_the_exact_gradient_of_its_data():
     estimate = jax.jit(lambda key: gradient_variance.estimate(task, estimator, 6, key))
     found = [estimate(jax.random.key(k)) for k in (0, 1)]
     exact = jax.jit(task.exact_gradient)(theta)
+    metrics = [jax.jit(task.evaluate)(jax.random.key(k), theta) for k in (0, 1)]
+    assert metrics[0]["meta_loss"] == metrics[1]["meta_loss"]
     for one in found:  # P = 2: a relative error of sqrt(2 · 3/400) = 0.12, bound 5 of them
         flat = np.array([exact["log_decay"], exact["log_lr"]])
         error = np.linalg.norm(np.asarray(one["estimate"]) - flat)

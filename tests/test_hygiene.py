@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
+LISTS = sorted((ROOT / "workflow/config").rglob("*.yaml"))
 PACKAGES = ("estimators", "examples", "figures", "tasks", "tests", "workflow")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
@@ -59,6 +60,21 @@ def test_public_names_have_docstrings_and_annotated_arguments(path):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             loose += [f"{node.name}({a.arg})" for a in arguments if a.annotation is None]
     assert (bare, loose) == ([], [])
+
+
+@pytest.mark.parametrize("path", LISTS, ids=name)
+def test_no_key_of_a_yaml_file_is_there_twice(path):
+    """YAML keeps the last of two and says nothing."""
+    nodes, twice = [yaml.compose(path.read_text(encoding="utf-8"))], []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            twice += [key for key in keys if keys.count(key) > 1]
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+    assert twice == []
 
 
 def test_no_file_names_a_machine_or_a_registry():

@@ -95,6 +95,16 @@ def test_chunks_change_nothing_but_rounding(name, chunk_size, breakstep):
     close(chunked, estimates(name, breakstep=breakstep))
 
 
+@pytest.mark.parametrize("breakstep", [False, True])
+@pytest.mark.parametrize("name", ["truncated_es", "pes"])
+def test_all_particles_run_at_a_time_where_caches_do_not_matter(monkeypatch, name, breakstep):
+    expected = estimates(name, breakstep=breakstep)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax.lax, "map", None)
+    options = (("breakstep", breakstep), ("chunk_size", 1))
+    close(computed.__wrapped__(name, 2, options), expected)
+
+
 @pytest.mark.parametrize("name", ["pes", "es_single"])
 def test_a_step_is_an_update_after_a_sample(name):
     task = toy_tasks.noisy(HORIZON)

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 import estimators
 import tasks
-from estimators.base import Info, make_estimator
+from estimators.base import Info, all_finite, make_estimator
 from tasks.base import Task
 from workflow.lib import compute, meta_training, store
 
@@ -128,7 +128,8 @@ def constant(*gradient):
 
     def update(sample, theta, state):
         one, no = jnp.ones((), jnp.int32), jnp.array(False)
-        return jnp.array(gradient), state, Info(jnp.zeros(()), one, one, no, one, no)
+        estimate = jnp.array(gradient)
+        return estimate, state, Info(jnp.zeros(()), one, one, all_finite(estimate), one, no)
 
     return make_estimator(lambda key, theta: jnp.zeros(()), update)
 
@@ -143,7 +144,7 @@ def test_entries_that_are_not_finite_are_zero_and_counted(tmp_path):
     """θ has 3 entries: the gradient is NaN in one, infinite in another, 1 in the third."""
     broken = constant(jnp.nan, 1.0, jnp.inf)
     outcome = train(tmp_path, FROM_ZERO, broken, learning_rate=0.5)
-    np.testing.assert_array_equal(values(outcome, "nonfinite_gradients")[:, 0], [0, 8, 16, 24])
+    np.testing.assert_array_equal(values(outcome, "nonfinite_gradients")[:, 0], [0, 4, 8, 12])
     np.testing.assert_array_equal(values(outcome, "others"), 0)
     np.testing.assert_array_equal(values(outcome, "meta_loss")[:, 0], [0, -2, -4, -6])
     np.testing.assert_array_equal(values(outcome, "gradient_norm")[1:], 1)
@@ -178,6 +179,37 @@ def test_divergence_is_a_status_and_every_row_stays(tmp_path):
     assert list(limited.status.values()) == [
         "diverged" if loss > last.mean() else "ok" for loss in last
     ]
+
+
+def test_a_problem_without_end_whose_state_is_lost_has_diverged(tmp_path):
+    """θ stands still and its meta-loss is finite: that every gradient is NaN tells."""
+    endless = FROM_ZERO._replace(horizon=None)
+    for task, gradient, status in (
+        (endless, (jnp.nan, 0.0, 0.0), "diverged"),
+        (endless, (0.0, 1.0, 0.0), "ok"),
+        (FROM_ZERO, (jnp.nan, 0.0, 0.0), "ok"),
+    ):
+        assert train(tmp_path, task, constant(*gradient)).status == {0: status, 1: status}
+
+
+def test_products_are_those_of_full_float32(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(jax.config, "update", seen.__setitem__)
+    compute.configure()
+    assert seen["jax_default_matmul_precision"] == "highest"
+
+
+def test_one_seed_alone_does_not_compute_both_branches(monkeypatch):
+    """Under vmap a conditional becomes a selection, on every device."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+    def branch(x):
+        return jax.lax.cond(x > 0, jnp.sin, jnp.cos, x)
+
+    def conditionals(count):
+        return str(jax.make_jaxpr(compute.over_seeds(branch))(jnp.ones(count))).count("cond[")
+
+    assert (conditionals(1), conditionals(2)) == (1, 0)
 
 
 def test_timings_are_apart(tmp_path):

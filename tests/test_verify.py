@@ -177,7 +177,7 @@ def test_command_prints_a_line_per_problem_and_a_summary(root, monkeypatch, caps
         flip(root / PARQUET, 2000)
     jobs = [Job(run, settings(run)) for run in RUNS]
     monkeypatch.setattr(command, "ROOT", root)
-    monkeypatch.setattr(command.spec, "jobs", lambda scale, _: jobs if scale == "smoke" else [])
+    monkeypatch.setattr(command.spec, "jobs", lambda scale, *_: jobs if scale == "smoke" else [])
     assert command.main(["--scale", "smoke"]) == int(spoilt)
     *lines, summary = capsys.readouterr().out.splitlines()
     assert summary == "2 runs at scale smoke: " + (
@@ -185,3 +185,11 @@ def test_command_prints_a_line_per_problem_and_a_summary(root, monkeypatch, caps
     )
     assert len(lines) == int(spoilt)
     assert all(str(PARQUET) in line and "repair: rm -f" in line for line in lines)
+
+
+def test_command_checks_as_many_seeds_as_it_is_told(root, monkeypatch, capsys):
+    jobs = [Job(run, settings(run)) for run in RUNS]
+    monkeypatch.setattr(command, "ROOT", root)
+    monkeypatch.setattr(command.spec, "jobs", lambda scale, names, seeds: jobs[:seeds])
+    assert command.main(["--scale", "smoke", "--seeds", "1"]) == 0
+    assert capsys.readouterr().out == "1 runs at scale smoke: all verified\n"

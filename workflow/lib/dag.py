@@ -46,6 +46,7 @@ class Dag(NamedTuple):
         jobs: {result file: job}.
         figures: every file of every figure whose experiments are all here.
         claims: the ledger; of a selection of experiments it is a file of its own.
+        seeds: number of seeds in place of the experiments' own, or None.
     """
 
     scale: str
@@ -53,6 +54,7 @@ class Dag(NamedTuple):
     jobs: dict[str, spec.Job]
     figures: list[str]
     claims: str
+    seeds: int | None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Dag":
@@ -88,7 +90,8 @@ class Dag(NamedTuple):
         ]
         whole = knobs.scale == PUBLISHED or names == spec.experiments()
         part = "" if whole else "-" + "+".join(names)
-        return cls(knobs.scale, names, jobs, figures, f"{folder}/claims{part}.md")
+        ledger = f"{folder}/claims{part}.md"
+        return cls(knobs.scale, names, jobs, figures, ledger, knobs.seeds)
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
@@ -139,6 +142,11 @@ class Dag(NamedTuple):
         """Arguments of workflow/scripts/preflight.py."""
         names = " ".join(self.experiments)
         return f"--scale {self.scale} --experiments {names}"
+
+    @property
+    def verify(self) -> str:
+        """Arguments of workflow/scripts/verify.py."""
+        return self.preflight + (f" --seeds {self.seeds}" if self.seeds else "")
 
     @property
     def claim_tables(self) -> list[str]:

@@ -128,21 +128,24 @@ def figures(drawn: set[str]) -> str:
 
 
 def claims(judged: Mapping[str, Any], cores: int) -> str:
-    """Return, for every claim: the command, the expected result, minutes and memory."""
+    """Return, for every claim: the case that decides, the command, minutes and memory."""
     rows = []
     for name, claim in judged.items():
         label = f"{name} ({claim['abstract']})" if "abstract" in claim else name
         if claim["verdict"] == ledger.NOT_RUN:
             command = claim["command"].format(scale="laptop")
-            rows.append(([label], ["not run"], [f"`{command}`"], ["–"], ["–"]))
+            rows.append(([label], ["not run"], [wanted(claim)], [f"`{command}`"], ["–"], ["–"]))
             continue
-        first, *more = [estimate(case, claim) for case in claim["cases"]]
-        expected = f"{claim['verdict']}: {first}" + (f" and {len(more)} more" if more else "")
+        worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))
+        more = len(claim["cases"]) - 1
+        expected = f"{claim['verdict']}: {estimate(worst, claim)}"
+        expected += f" and {more} more" if more else ""
         minutes = f"{claim['seconds'] / 60 / cores:.1f}"
+        memory = _mb(claim["memory_mb"])
         rows.append(
-            ([label], [expected], [f"`{claim['command']}`"], [minutes], [_mb(claim["memory_mb"])])
+            ([label], [expected], [wanted(claim)], [f"`{claim['command']}`"], [minutes], [memory])
         )
-    columns = ["claim", "expected result", "command", "minutes", "MB"]
+    columns = ["claim", "expected result", "wanted", "command", "minutes", "MB"]
     return markdown_table(Table("", "", columns, rows))
 
 

@@ -6,6 +6,7 @@ whatever the operations are. It suits experiments that train networks; where sta
 reaches a smaller share, and takes longer than estimated.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ def estimate(experiment: str, scale: str = "paper") -> Estimate:
     measured: dict[str, throughput.Throughput] = {}
     for job in jobs:
         if job["estimator"] and job["estimator"]["name"] not in measured:
-            measured[job["estimator"]["name"]] = _speed(*_built(job))
+            measured[job["estimator"]["name"]] = _speed(job)
     fastest = max(measured.values(), key=lambda one: one.steps_per_s)
     total = core_s = gpu_s = 0.0
     for job in jobs:
@@ -83,8 +84,7 @@ def particle_steps(job: Mapping[str, Any]) -> int:
 
 def _training(job: Mapping[str, Any]) -> int:
     """Return outer steps x N x K."""
-    args = job["estimator"]["args"]
-    update = args.get("num_particles", 1) * args.get("truncation", 1)
+    update = throughput.per_update(job["estimator"]["args"])
     return job["protocol"]["args"]["outer_steps"] * update
 
 
@@ -134,10 +134,12 @@ def _built(job: Mapping[str, Any]) -> tuple[Task, Estimator]:
     return task, build.estimator(job, task)
 
 
-def _speed(task: Task, estimator: Estimator) -> throughput.Throughput:
-    """Measure one outer step, or, if that is short, as many as take `ENOUGH_S`."""
-    one = throughput.measure(task, estimator, outer_steps=1, repetitions=1)
+def _speed(job: Mapping[str, Any]) -> throughput.Throughput:
+    """Measure one outer step of a job, or, if that is short, as many as take `ENOUGH_S`."""
+    update = throughput.per_update(job["estimator"]["args"])
+    measure = functools.partial(throughput.measure, *_built(job), repetitions=1)
+    one = measure(outer_steps=1, particle_steps=update)
     if one.step_s > ENOUGH_S:
         return one
     enough = min(MOST_STEPS, math.ceil(ENOUGH_S / one.step_s))
-    return throughput.measure(task, estimator, outer_steps=enough, repetitions=1)
+    return measure(outer_steps=enough, particle_steps=update)

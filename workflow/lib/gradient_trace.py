@@ -102,7 +102,7 @@ def _train(
         carry, gradient, info = outer_step(task, estimator, optimizer, carry, sample)
         return carry, {
             "theta": theta,
-            "gradient": ravel_pytree(gradient)[0][0],
+            "gradient": jnp.where(info.finite, ravel_pytree(gradient)[0][0], jnp.nan),
             "loss": info.loss,
             "resets": info.num_resets,
             "inner_steps": info.inner_steps,

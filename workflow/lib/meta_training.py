@@ -1,7 +1,8 @@
 """Protocol: train θ with a gradient estimator and an optax optimizer, evaluating as it goes.
 
 Every estimator sees, at one seed, the same θ_0 and the same evaluation problem. Entries of a
-gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and counted.
+gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and such
+gradients are counted.
 """
 
 import functools
@@ -41,7 +42,7 @@ class Carry(NamedTuple):
     theta: Theta
     optimizer: optax.OptState
     estimator: Any
-    nonfinite: Array  # int32, gradient entries set to 0 so far
+    nonfinite: Array  # int32, gradients so far with entries that were set to 0
     progress: Any  # of the task's curriculum, () without one
 
 
@@ -108,14 +109,14 @@ def run(
         steps = jnp.full(len(seeds), step, jnp.int32)
         carry, means = advance(carry, keys, steps)
         done = step + log_every
-        cost = log_every * np.asarray(means.pop("inner_steps"), np.int64)
+        cost = np.asarray(means.pop("inner_steps"), np.int64)
         means["nonfinite_gradients"] = carry.nonfinite
         metrics = evaluate(keys, carry.theta, carry.progress) | means
         points.append(log_point(len(seeds), metrics, done, points[-1]["inner_steps"] + cost))
         _log(points[-1], done, first, outer_steps, began)
         checkpoint.save(done, carry, points)
 
-    status = _status(task, seeds, carry, points[-1]["meta_loss"], diverged_above)
+    status = _status(task, seeds, carry, points, diverged_above)
     points = with_best(points) + (_final_theta(carry.theta, points[-1]) if keep_theta else [])
     return Outcome(tidy(seeds, points), status, timings(advance, evaluate, begin))
 
@@ -207,7 +208,7 @@ def train(
 
     Returns:
         The state, the means over these steps of "loss" (summed over an unroll, averaged over
-        particles) and "gradient_norm", and the "inner_steps" of one step: all cost the same.
+        particles) and "gradient_norm", and the "inner_steps" of all of them, int32.
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
@@ -217,7 +218,7 @@ def train(
 
     steps = first + jnp.arange(num_steps, dtype=jnp.int32)
     carry, infos = scan_samples(estimator, update, carry, carry.theta, step_keys(key, steps))
-    inner_steps = infos.pop("inner_steps")[-1]
+    inner_steps = jnp.sum(infos.pop("inner_steps"), dtype=jnp.int32)
     return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
 
 
@@ -235,24 +236,30 @@ def outer_step(
     gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
     if curriculum is not None:
         progress = curriculum.update(progress, info.loss, info.steps, info.ended)
-    finite = jax.tree.map(jnp.isfinite, gradient)
-    gradient = jax.tree.map(lambda g, ok: jnp.where(ok, g, 0), gradient, finite)
+    gradient = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), gradient)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
     theta = optax.apply_updates(carry.theta, updates)
-    zeroed = sum(jnp.sum(~ok, dtype=jnp.int32) for ok in jax.tree.leaves(finite))
-    nonfinite = carry.nonfinite + zeroed
+    nonfinite = carry.nonfinite + (~info.finite).astype(jnp.int32)
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
 
 
 def _status(
-    task: Task, seeds: range, carry: Carry, last: np.ndarray, diverged_above: float | None
+    task: Task,
+    seeds: range,
+    carry: Carry,
+    points: list[dict[str, np.ndarray]],
+    diverged_above: float | None,
 ) -> dict[int, str]:
-    """Return how every seed ended, from its last meta-loss and, if there is one, its curriculum."""
+    """Return how every seed ended, from its last points and, if there is one, its curriculum.
+
+    A problem that never ends does not recover from a state that is not finite: θ stands still.
+    """
     limit = math.inf if diverged_above is None else diverged_above
-    status = {
-        seed: "ok" if np.isfinite(loss) and loss <= limit else "diverged"
-        for seed, loss in zip(seeds, last, strict=True)
-    }
+    loss = points[-1]["meta_loss"]
+    good = np.isfinite(loss) & (loss <= limit)
+    if task.horizon is None:
+        good &= points[-1]["nonfinite_gradients"] == points[-2]["nonfinite_gradients"]
+    status = {seed: "ok" if ok else "diverged" for seed, ok in zip(seeds, good, strict=True)}
     if task.curriculum is not None:
         finished = np.asarray(jax.vmap(task.curriculum.finished)(carry.progress))
         status |= {seeds[i]: task.curriculum.final_status for i in np.flatnonzero(finished)}

@@ -41,8 +41,8 @@ Tables, figures and claims of one run of the whole artifact at {scale} scale.
 
 `tables/*_jobs.json` holds the device, versions, commit, seconds, memory and hashes of every job.
 `snakemake --cores all --config scale=published` draws the figures and judges the claims again from
-these tables; it runs no experiment and does not import jax. `snakemake verify` compares a run of
-your own with this one. `make publish` wrote this folder.
+these tables; it runs no experiment and does not import jax. `make verify` compares a run of your
+own with this one. `make publish` wrote this folder.
 """
 
 

@@ -3,7 +3,7 @@
 import functools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +25,7 @@ class Throughput(NamedTuple):
     Attributes:
         compile_s: seconds to compile.
         step_s: seconds of one outer step, the median over repetitions.
-        steps_per_s: inner steps per second, summed over particles, both signs of a pair counted.
+        steps_per_s: particle-steps per second.
         matmul_flops: per second, of a 1024x1024 float32 matrix product in the same process.
         peak_memory_mb: of the whole process so far.
     """
@@ -38,7 +38,11 @@ class Throughput(NamedTuple):
 
 
 def measure(
-    task: Task, estimator: Estimator, outer_steps: int, repetitions: int = REPETITIONS
+    task: Task,
+    estimator: Estimator,
+    outer_steps: int,
+    particle_steps: int,
+    repetitions: int = REPETITIONS,
 ) -> Throughput:
     """Train for `outer_steps` at a time, once to warm up and then `repetitions` times.
 
@@ -46,10 +50,10 @@ def measure(
         task: the inner problem.
         estimator: of its gradient.
         outer_steps: updates of θ in one call of the compiled program.
+        particle_steps: of one update, see `per_update`.
         repetitions: how many calls to time.
     """
     steps, programs = trainer(task, estimator, outer_steps)
-    inner_steps = steps()
     matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
     calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
@@ -57,29 +61,34 @@ def measure(
     return Throughput(
         compile_s=sum(program.compile_s for program in programs),
         step_s=seconds / outer_steps,
-        steps_per_s=inner_steps / seconds,
+        steps_per_s=outer_steps * particle_steps / seconds,
         matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
         peak_memory_mb=provenance.peak_memory_mb(),
     )
 
 
+def per_update(args: Mapping[str, Any]) -> int:
+    """Return N x K, the particle-steps that one update computes, from an estimator's arguments.
+
+    Steps beyond the end of a problem of its own length count, mean paths of truncated ES do not.
+    """
+    return args.get("num_particles", 1) * args.get("truncation", 1)
+
+
 def trainer(
     task: Task, estimator: Estimator, outer_steps: int
-) -> tuple[Callable[[], float], list[compute.Program]]:
-    """Return a function that trains on for `outer_steps` at each call, and the programs it runs.
-
-    It returns the inner steps of one call, summed over particles.
-    """
+) -> tuple[Callable[[], None], list[compute.Program]]:
+    """Return a function that trains on for `outer_steps` at each call, and the programs it runs."""
     parts, keys = (task, estimator, optax.sgd(LEARNING_RATE)), compute.seed_keys(range(1))
     start = compute.Program(compute.over_seeds(functools.partial(meta_training.start, *parts)))
     train = functools.partial(meta_training.train, *parts, outer_steps)
     advance = compute.Program(compute.over_seeds(train), donate=(0,))
     carry, first = start(keys), jnp.zeros(1, jnp.int32)
 
-    def steps() -> float:
+    def steps() -> None:
         nonlocal carry
         carry, means = advance(carry, keys, first)
-        return outer_steps * float(means["inner_steps"][0])
+        jax.block_until_ready(means)
 
     return steps, [start, advance]
 

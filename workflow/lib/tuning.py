@@ -76,7 +76,7 @@ def run(
     for number, cell in enumerate(cells[first:], first):
         chosen = dict(zip(grid, cell, strict=True))
         metrics = program(keys, {name: jnp.full(len(seeds), x) for name, x in chosen.items()})
-        cost = outer_steps * np.asarray(metrics.pop("inner_steps"), np.int64)
+        cost = np.asarray(metrics.pop("inner_steps"), np.int64)
         points.append(log_point(len(seeds), chosen | metrics, outer_steps, cost, number))
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)

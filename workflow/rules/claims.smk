@@ -36,8 +36,6 @@ rule verify:
     conda:
         "../../environment.yml"
     params:
-        scale=dag.scale,
-        experiments=dag.experiments,
+        options=dag.verify,
     shell:
-        "python -m workflow.scripts.verify --scale {params.scale}"
-        " --experiments {params.experiments} 2>&1 | tee {log:q}"
+        "python -m workflow.scripts.verify {params.options} 2>&1 | tee {log:q}"

@@ -26,7 +26,8 @@ def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     """Return the speed of one case of benchmarks.yaml, in this process."""
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
     task = build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
-    return throughput.measure(task, build.estimator(parts, task), case["outer_steps"])
+    update = throughput.per_update(parts["estimator"]["args"])
+    return throughput.measure(task, build.estimator(parts, task), case["outer_steps"], update)
 
 
 def _split(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,9 @@ def execute(
         identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
         identity |= {"tuned": chosen} if chosen else {}
         identity |= {"trained": provenance.file_sha256(optimizers)} if optimizers else {}
-        checkpoint = compute.Checkpoint(checkpoint_path, identity, checkpoint_s)
+        here = provenance.environment()
+        platform = {name: here[name] for name in ("jax", "backend")}  # its bits go on as they began
+        checkpoint = compute.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
             task, estimator, range(first, last + 1), checkpoint, **resolved["protocol"]["args"]

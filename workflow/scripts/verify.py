@@ -20,9 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.scripts.verify", description=__doc__)
     parser.add_argument("--scale", default="laptop", choices=("smoke", "laptop", "paper"))
     parser.add_argument("--experiments", nargs="+", help="only these (default: all)")
+    parser.add_argument("--seeds", type=int, help="of every run (default: the experiments' own)")
     options = parser.parse_args(arguments)
     scale, chosen = options.scale, tuple(options.experiments or spec.experiments())
-    expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen)}
+    expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
     problems = verify.verify(expected, ROOT)
     table = [(str(problem.file), problem.what, problem.repair) for problem in problems]
     widths = [max((len(row[column]) for row in table), default=0) for column in (0, 1)]
