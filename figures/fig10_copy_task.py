@@ -49,14 +49,13 @@ def draw_runs(
     figure.legend(
         *panel.get_legend_handles_labels(), loc="outside upper center", ncols=2, handlelength=2.6
     )
-    scale, count = shown["scale"].iloc[0], style.range_text(shown.groupby("run")["n"].first())
-    figure.supxlabel(f"{scale} scale, n = {count} seeds, thick: median", fontsize=6, color="0.35")
+    style.footer(figure, shown, band="thick: median")
     return figure, shown
 
 
 def _curves(seeds: pd.DataFrame, run: str) -> pd.DataFrame:
     """Return the curve of every seed of `run`: columns X and Y beside what names it."""
-    names = ["scale", "run", "estimator", "truncation", "seed", "status", "outer_step"]
+    names = ["scale", "data", "run", "estimator", "truncation", "seed", "status", "outer_step"]
     columns = [style.select(seeds, run, name).set_index(names)["value"] for name in (X, Y)]
     curves = pd.concat(columns, axis=1, keys=[X, Y]).reset_index()
     return curves.assign(n=curves["seed"].nunique())

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from figures._learned_optimizer import CEILING, ends
 from workflow.lib import style
-from workflow.lib.seed_values import end_values
 
 EXPERIMENT = "learned_optimizer"
 LOCKSTEP = {"label": "ES-Single, lockstep", "linestyle": ":", "marker": "x"}
 RUNS = {"truncated_es": {}, "pes": {}, "es_single": {}, "es_single_lockstep": LOCKSTEP}
-LIMITS = (1e-3, 3.454)  # above: the ceiling of a loss, 1.5 ln 10
+LIMITS = (1e-3, CEILING)
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -36,24 +36,23 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         curves.append(rows)
     left.set(xlabel="Inner steps, summed over particles", title="(a) Curves")
     left.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ends = _ends(right, tables[f"{EXPERIMENT}_seeds"], looks)
+    last = _draw_ends(right, tables[f"{EXPERIMENT}_seeds"], looks)
     for panel in (left, right):
         panel.set(ylabel="Meta-loss", yscale="log")
         style.plain_ticks(panel)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     drawn = pd.concat(curves, ignore_index=True)
     style.footer(figure, drawn)
-    return figure, pd.concat([drawn.assign(panel="a"), ends.assign(panel="b")])
+    return figure, pd.concat([drawn.assign(panel="a"), last.assign(panel="b")])
 
 
-def _ends(panel: Axes, seeds: pd.DataFrame, looks: Mapping[str, dict]) -> pd.DataFrame:
+def _draw_ends(panel: Axes, seeds: pd.DataFrame, looks: Mapping[str, dict]) -> pd.DataFrame:
     """Draw the end value of every seed of every run; return them, a row each."""
-    ends = pd.DataFrame({run: end_values(seeds, run, "meta_loss") for run in looks})
-    ends = ends.clip(upper=LIMITS[1])
-    panel.plot(range(len(looks)), ends.to_numpy().T, color="0.7", linewidth=0.6, zorder=1)
+    found = pd.DataFrame({run: ends(seeds, run) for run in looks})
+    panel.plot(range(len(looks)), found.to_numpy().T, color="0.7", linewidth=0.6, zorder=1)
     for place, (run, look) in enumerate(looks.items()):
-        panel.plot([place] * len(ends), ends[run], **look | {"linestyle": "none"})
+        panel.plot([place] * len(found), found[run], **look | {"linestyle": "none"})
     labels = [look["label"].replace(", ", ",\n") for look in looks.values()]
     panel.set(title="(b) Ends of all seeds", xlim=(-0.5, len(looks) - 0.5))
     panel.set_xticks(range(len(looks)), labels)
-    return ends.melt(var_name="run", ignore_index=False).dropna().reset_index(names="seed")
+    return found.melt(var_name="run", ignore_index=False).dropna().reset_index(names="seed")

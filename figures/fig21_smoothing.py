@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from figures._learned_optimizer import CEILING, ends
 from workflow.lib import style
-from workflow.lib.seed_values import end_values
 
 EXPERIMENT = "learned_optimizer"
 RUNS = r"es_single(_sigma_.*)?"
 MARKERS = "vs^oD"
-LIMITS = (0.0, 3.454)  # the ceiling of a loss, 1.5 ln 10
+LIMITS = (0.0, CEILING)
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -28,16 +28,16 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     table, seeds = tables[EXPERIMENT], tables[f"{EXPERIMENT}_seeds"]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.7)
     of_run = table[table["run"].str.fullmatch(RUNS)].groupby("run")["sigma"].first().sort_values()
-    curves, ends = [], []
+    curves, points = [], []
     for place, (run, sigma) in enumerate(of_run.items()):
         color = mpl.colors.to_hex(mpl.colormaps["viridis"](0.95 * place / len(of_run)))
         look = {"label": f"σ = {sigma:g}", "marker": MARKERS[place], "color": color}
         rows = style.select(table, run, "meta_loss")
         style.band(left, rows, "inner_steps", look, LIMITS, place / len(of_run))
-        last = end_values(seeds, run, "meta_loss").clip(upper=LIMITS[1])
+        last = ends(seeds, run)
         right.plot([sigma] * len(last), last, linestyle="none", **look)
         curves.append(rows)
-        ends.append(pd.DataFrame({"run": run, "sigma": sigma, "seed": last.index, "value": last}))
+        points.append(pd.DataFrame({"run": run, "sigma": sigma, "seed": last.index, "value": last}))
     left.set(xlabel="Inner steps, summed over particles", ylabel="Meta-loss", title="(a) Curves")
     left.xaxis.set_major_formatter(EngFormatter(sep=""))
     right.set(
@@ -48,4 +48,4 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     shown = pd.concat(curves, ignore_index=True)
     style.footer(figure, shown, "ES-Single")
-    return figure, pd.concat([shown.assign(panel="a"), pd.concat(ends).assign(panel="b")])
+    return figure, pd.concat([shown.assign(panel="a"), pd.concat(points).assign(panel="b")])

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from figures._learned_optimizer import CEILING
 from workflow.lib import style
 
 EXPERIMENT = "learned_optimizer_transfer"
@@ -24,7 +25,7 @@ RIVALS = {
     },
 }
 LEARNED = ("truncated_es", "pes", "es_single")
-LIMITS = (1e-3, 3.454)  # above: the ceiling of a loss in meta-training, 1.5 ln 10
+LIMITS = (1e-3, CEILING)
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:

@@ -48,6 +48,9 @@ def test_end_value_difference_is_paired():
     estimate = claims.end_value_difference(rows, 0.05, **PAIR)
     assert (estimate.interval.value, estimate.n) == (2.0, 2)
     assert np.isfinite(estimate.interval.low)
+    rows = both({0: [5.0], 1: [9.0], 2: [np.nan]}, {1: [6.0], 0: [4.0], 2: [np.nan]})
+    estimate = claims.end_value_difference(rows, 0.05, **PAIR)
+    assert (estimate.interval.value, estimate.n) == (np.inf, 3), "no seed is left out"
 
 
 def test_runs_without_a_common_seed_are_named():

@@ -81,6 +81,21 @@ def test_errors_are_one_line(folder, tmp_path):
         style.estimator("sgd")
 
 
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ([8, 10], "band: 95% interval of the median"),
+        ([4], "band: all seeds (88% interval of the median)"),
+        ([2, 8], "band: 50% to 95% interval of the median, by n"),
+        ([1], "no band (one seed)"),
+    ],
+)
+def test_the_footer_says_what_every_band_covers(counts, text):
+    figure, _ = style.subplots(1, style.COLUMN_WIDTH, 2)
+    style.footer(figure, pd.DataFrame({"scale": "smoke", "data": "", "n": counts}))
+    assert figure.get_supxlabel().endswith(text)
+
+
 def test_no_two_estimators_look_alike():
     looks = list(catalogue.load("estimators").values())
     for key in ("label", "color", "marker"):

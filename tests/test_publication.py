@@ -5,10 +5,11 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from tests.artifact import ROOT, call, snakemake, written
-from workflow.lib import catalogue, documents, ledger, publication, store
+from workflow.lib import catalogue, documents, ledger, publication, stats, store
 from workflow.lib.dag import Dag
 
 pytestmark = pytest.mark.dag
@@ -170,7 +171,19 @@ def test_every_claim_has_its_row_with_its_command():
     page = (ROOT / "ARTIFACT.md").read_text()
     for name, claim in catalogue.load("claims").items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} ")]
-        assert claim["command"].format(scale="laptop") in row
+        assert catalogue.command(claim, "laptop") in row
+
+
+def test_a_claim_about_a_probability_can_pass_with_its_seeds():
+    """If every seed agreed: else the claim would be undecided whatever the truth."""
+    published = store.read_json(ROOT / publication.FOLDER / "claims.json")
+    alpha = stats.ALPHA * published["correction"]["share"]
+    for name, claim in catalogue.load("claims").items():
+        if claim["statistic"] == "improvement_probability":
+            for case in published["claims"][name]["cases"]:
+                zeros = np.zeros(case["n"])
+                best = stats.probability_of_improvement(zeros, zeros + 1, alpha)
+                assert ledger.verdict(best, claim["comparison"], claim["threshold"]) == "PASS", name
 
 
 def test_the_ten_minutes_are_ten_minutes():

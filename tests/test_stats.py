@@ -27,7 +27,6 @@ def test_intervals_that_do_not_exist_are_nan():
         assert math.isnan(interval.low)
         assert math.isnan(interval.high)
     assert math.isnan(stats.mean(np.array([np.inf, np.nan])).value)
-    assert math.isnan(stats.slope(np.array([0.0, 1.0]), np.array([0.0, 2.0])).low)
 
 
 def test_mean_beyond_the_largest_float_is_unbounded():
@@ -126,12 +125,6 @@ def test_probability_of_improvement_covers_the_truth():
     assert covered / repeats > 0.95 - 4 * math.sqrt(0.95 * 0.05 / repeats)
 
 
-def test_slope_matches_the_normal_equations():
-    x = np.arange(8.0)
-    y = 3.0 * x + RNG.normal(size=8)
-    design = np.stack([np.ones(8), x], axis=1)
-    coefficients, residual, *_ = np.linalg.lstsq(design, y)
-    error = math.sqrt(residual[0] / 6 * np.linalg.inv(design.T @ design)[1, 1])
-    half_width = scipy_stats.t.ppf(0.975, 6) * error
-    expected = (coefficients[1], coefficients[1] - half_width, coefficients[1] + half_width)
-    assert stats.slope(x, y) == pytest.approx(expected)
+def test_the_mean_of_equal_intervals_is_narrower_by_the_root_of_their_number():
+    mean = stats.mean_of_independent([stats.Interval(0.5, 0.3, 0.7)] * 4)
+    assert mean == pytest.approx((0.5, 0.4, 0.6))

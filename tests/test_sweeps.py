@@ -111,3 +111,7 @@ def test_noise_growth_ignores_the_level_and_counts_no_step_across_a_reset():
     assert estimate.interval.value == pytest.approx(last / first)
     assert estimate.n == 3
     assert math.isfinite(estimate.interval.low)
+    lost = (rows["seed"] == 1) & (rows["metric"] == "gradient") & (rows["outer_step"] == 30)
+    estimate = claims.noise_growth(rows.assign(value=rows["value"].mask(lost)), 0.05, run="pes")
+    assert (estimate.interval.value, estimate.n) == (math.inf, 3)
+    assert math.isnan(estimate.interval.high)

@@ -34,6 +34,14 @@ def compared(family: str) -> dict[str, Any]:
     return {name: entry for name, entry in chosen if family in (entry["family"], "all")}
 
 
+def command(claim: Mapping[str, Any], scale: str) -> str:
+    """Return the command that makes what the verdict of a claim rests on."""
+    if "experiment" not in claim:
+        return f"snakemake --cores all --config scale={scale}"
+    options = f"scale={scale} experiments={claim['experiment']}"
+    return f"snakemake --cores all claims --config {options}"
+
+
 def rests_on(claim: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the experiments that a claim rests on: its own, or those of the families it names."""
     if "experiment" in claim:

@@ -5,18 +5,24 @@ turns the interval into a verdict. A statistic takes the rows of every seed of a
 its arguments, and returns an interval of coverage 1 - α.
 
 The end value of a seed is the mean over the last 10 % of its log points. A seed that diverged, or
-an end value that is not finite, counts as +inf, the worst loss there is. Where two runs are
-compared, it is at equal compute, the largest that both reached (see `seed_values.py`).
+an end value that is not finite, counts as +inf, the worst loss there is. Changes are those of the
+values themselves, whatever the status. A mean with a seed that is not finite has no interval. Where
+two runs are compared, it is at equal compute, the largest that both reached (see `seed_values.py`).
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from workflow.lib import comparisons, stats
-from workflow.lib.seed_values import Estimate, at_equal_compute, end_values, rows_of
+from workflow.lib.seed_values import (
+    Estimate,
+    at_equal_compute,
+    end_values,
+    mean_over_seeds,
+    rows_of,
+)
 from workflow.lib.surface_statistics import sign_change_ratio, steepest_ratio
 from workflow.lib.variance_statistics import (
     mean_ratio,
@@ -26,23 +32,16 @@ from workflow.lib.variance_statistics import (
 )
 
 
-def _mean(values: np.ndarray, alpha: float) -> Estimate:
-    """Return the mean over seeds; with a seed at +inf it is +inf, without an interval."""
-    if np.isfinite(values).all():
-        return Estimate(stats.mean(values, alpha), len(values))
-    return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
-
-
 def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean end value of `metric` over the seeds of `run`."""
-    return _mean(end_values(seeds, run, metric).to_numpy(), alpha)
+    return mean_over_seeds(end_values(seeds, run, metric).to_numpy(), alpha)
 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean over seeds of `metric` at the last log point minus at the first."""
     rows = rows_of(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
     change = (rows.last(skipna=False) - rows.first(skipna=False)).to_numpy()
-    return _mean(np.where(np.isfinite(change), change, np.inf), alpha)
+    return mean_over_seeds(change, alpha)
 
 
 def end_value_ratio(
@@ -102,7 +101,8 @@ def end_value_difference(
     """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
     seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric) for name in (run, reference))
-    return _mean((first - second).dropna().to_numpy(), alpha)
+    first, second = first.align(second, join="inner")
+    return mean_over_seeds((first - second).to_numpy(), alpha)
 
 
 def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
@@ -123,7 +123,7 @@ def end_value_minus_truncation(
 ) -> Estimate:
     """Estimate the mean over seeds of end values of `metric` minus the run's truncation K."""
     truncation = rows_of(seeds, run, metric)["truncation"].iloc[0]
-    return _mean(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
+    return mean_over_seeds(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
 
 
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:

@@ -52,7 +52,7 @@ def outcomes(seeds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         if entry["experiment"] in seeds
         for pair in entry["pairs"]
     ]
-    return pd.concat([pd.DataFrame(columns=COLUMNS), *frames], ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
 
 def _pair(

@@ -133,7 +133,7 @@ def claims(judged: Mapping[str, Any], cores: int) -> str:
     for name, claim in judged.items():
         label = f"{name} ({claim['abstract']})" if "abstract" in claim else name
         if claim["verdict"] == ledger.NOT_RUN:
-            command = claim["command"].format(scale="laptop")
+            command = catalogue.command(claim, "laptop")
             rows.append(([label], ["not run"], [wanted(claim)], [f"`{command}`"], ["–"], ["–"]))
             continue
         worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))

@@ -54,20 +54,20 @@ def verdict(interval: stats.Interval, comparison: str, threshold: Sequence[float
 
 
 class Case:
-    """One case of one claim, judged at any share of its claim's α."""
+    """One case of one claim, judged at any share of α = 5 %."""
 
     def __init__(self, claim: Mapping[str, Any], arguments: Mapping[str, Any], data: Any) -> None:
         self.arguments, self._claim = dict(arguments), claim
         self._data = _rows_about(data, arguments)
         self._statistic = claims.STATISTICS[claim["statistic"]]
         try:
-            inspect.signature(self._statistic).bind(data, claim["alpha"], **arguments)
+            inspect.signature(self._statistic).bind(data, stats.ALPHA, **arguments)
         except TypeError as error:
             raise ValueError(f"statistic '{claim['statistic']}': {error}") from error
 
     def judge(self, share: float) -> tuple[stats.Interval, str, int]:
-        """Return interval, verdict and number of seeds at `share` times the claim's α."""
-        interval, n = self._statistic(self._data, share * self._claim["alpha"], **self.arguments)
+        """Return interval, verdict and number of seeds at `share` times α."""
+        interval, n = self._statistic(self._data, share * stats.ALPHA, **self.arguments)
         decided = verdict(interval, self._claim["comparison"], self._claim["threshold"])
         return interval, decided, n
 
@@ -185,7 +185,7 @@ def _entry(
         "cases": entries,
         "verdict": _worst(entry["verdict"] for entry in entries),
         "verdict_alone": _worst(entry["alone"]["verdict"] for entry in entries),
-        "command": claim["command"].format(scale=scale),
+        "command": catalogue.command(claim, scale),
         "seconds": round(sum(job["timings"]["wall_s"] for job in costs), 1),
         "memory_mb": max((job.get("peak_memory_mb") or 0.0 for job in costs), default=0.0) or None,
         "hardware": sorted({job.get("cpu") or job["device_kind"] for job in costs}),

@@ -7,7 +7,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workflow.lib import catalogue, ledger
+from workflow.lib import catalogue, ledger, stats
 
 Cell = Sequence[str]
 INTRODUCTION = """Each claim of the paper, the interval its verdict rests on, and the command that
@@ -17,7 +17,7 @@ SUMMARY_NOTE = """Progress of a seed is 0 at the start (or diverged) and 1 at th
 the pair; the improvement is that of ES-Single minus that of PES, seed by seed, and its
 interquartile mean (IQM) gives every task the same weight. The probability of improvement is that of
 a seed of ES-Single ending better than one of PES. Intervals are 95 %, each by itself: a stratified
-bootstrap over seeds for the IQM, score intervals for the probability."""
+bootstrap over seeds for the IQM (somewhat narrow for six), score intervals for the probability."""
 STYLE = """body{font:14px/1.45 sans-serif;margin:1.5em;max-width:75em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.3em .6em;
 text-align:left;vertical-align:top}th{background:#f2f2f2}.PASS{color:#006d2c;font-weight:bold}
@@ -108,7 +108,7 @@ def estimate(case: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
     metrics = {other["arguments"].get("metric") for other in claim["cases"]}
     about = " vs ".join(names) + (f" ({arguments['metric']})" if len(metrics) > 1 else "")
     if claim["statistic"].startswith("measured"):
-        return f"{about}: {case['value']:.3g}, counted"
+        return f"{about}: {_short(case['value'])}, counted"
     return _interval(about, case)
 
 
@@ -119,8 +119,13 @@ def _interval(about: str, case: Mapping[str, Any]) -> str:
 
 def bounds(value: float | None, low: float | None, high: float | None) -> str:
     """Return "value [low, high]"; what does not exist is n/a."""
-    texts = ["n/a" if number is None else f"{number:.3g}" for number in (value, low, high)]
+    texts = ["n/a" if number is None else _short(number) for number in (value, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def _short(number: float) -> str:
+    """Return three digits of a number, or all before the point."""
+    return f"{number:.3g}" if abs(number) < 1000 or abs(number) >= 1e6 else f"{number:.0f}"
 
 
 def wanted(claim: Mapping[str, Any]) -> str:
@@ -179,7 +184,7 @@ def _made(claim: Mapping[str, Any]) -> str:
     data = f", {', '.join(claim['data'])}" if claim["data"] else ""
     return (
         f"{claim['seconds']:g} s of jobs on {', '.join(claim['hardware'])}; {claim['scale']} scale"
-        f"{data}; statistic: {claim['statistic']}; uncorrected {1 - claim['alpha']:.0%} intervals: "
+        f"{data}; statistic: {claim['statistic']}; uncorrected {1 - stats.ALPHA:.0%} intervals: "
         f"{alone}."
     )
 

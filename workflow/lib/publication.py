@@ -122,7 +122,10 @@ def describe(dag: Dag, root: Path) -> dict[str, Any]:
         "device_kind": sorted({sidecar["device_kind"] for sidecar in sidecars}),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": sidecars[0]["versions"],
+        "versions": {
+            name: ", ".join(sorted({sidecar["versions"][name] for sidecar in sidecars}))
+            for name in sidecars[0]["versions"]
+        },
         "experiments": sorted({job.spec["experiment"] for job in dag.jobs.values()}),
         "jobs": len(sidecars),
         "elapsed_s": round(_covered(ends, walls), 1),
@@ -168,7 +171,7 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     The new folder is written beside the old one and takes its place when it is whole.
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
-    files = [file for file in files if file.suffix in KINDS or "_summary" in file.stem]
+    files = [file for file in files if file.suffix in KINDS or file.name == "claims_summary.csv"]
     for pattern in ("tables/*_grid.csv", "trained/*.json"):
         found = (root / "results" / dag.scale).glob(pattern)
         files += sorted(file.relative_to(root) for file in found)

@@ -23,6 +23,13 @@ class Estimate(NamedTuple):
     n: int
 
 
+def mean_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
+    """Return the mean over seeds; with one that is not finite it is +inf, without an interval."""
+    if np.isfinite(values).all():
+        return Estimate(stats.mean(values, alpha), len(values))
+    return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
+
+
 def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
 

@@ -97,10 +97,11 @@ def _median_rank(count: int, alpha: float) -> int:
 
 
 def interquartile_mean(values: np.ndarray, alpha: float = ALPHA) -> Interval:
-    """Return the mean of the middle half of the values with a percentile-bootstrap interval.
+    """Return the mean without the n // 4 lowest and highest values, with a bootstrap interval.
 
-    A resample of sorted values is sorted when its ranks are, so each bootstrapped mean is one
-    fixed weighted sum of the order statistics, and all of them are one matrix product.
+    The interval is the percentile one. A resample of sorted values is sorted when its ranks are, so
+    each bootstrapped mean is one fixed weighted sum of the order statistics, and all of them are
+    one matrix product.
 
     Args:
         values: [..., n]; may hold +inf, no NaN.
@@ -235,17 +236,6 @@ def mean_of_independent(intervals: Sequence[Interval]) -> Interval:
     value, low, high = np.array(intervals, float).T
     below, above = (math.hypot(*distance) / len(value) for distance in (value - low, high - value))
     return Interval(value.mean(), value.mean() - below, value.mean() + above)
-
-
-def slope(x: np.ndarray, y: np.ndarray, alpha: float = ALPHA) -> Interval:
-    """Return the slope of the least-squares line of `y` [n] on `x` [n] with its t interval.
-
-    The interval is NaN with fewer than three points.
-    """
-    fit = stats.linregress(x, y)
-    freedom = len(x) - 2
-    half_width = stats.t.ppf(1 - alpha / 2, freedom) * fit.stderr if freedom > 0 else math.nan
-    return Interval(float(fit.slope), float(fit.slope - half_width), float(fit.slope + half_width))
 
 
 def jackknife(

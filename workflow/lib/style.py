@@ -164,18 +164,22 @@ def footer(figure: Figure, drawn: pd.DataFrame, extra: str = "", band: str | Non
     parts = [f"{scale} scale" for scale in drawn["scale"].unique()]
     parts += [name for name in drawn["data"].unique() if name]
     parts.append(f"n = {range_text(drawn['n'])} seeds")
-    parts.append(band or _band_text(int(drawn["n"].min())))
+    parts.append(band or _band_text(drawn["n"]))
     figure.supxlabel(", ".join([*parts, extra] if extra else parts), fontsize=6, color="0.35")
 
 
-def _band_text(count: int) -> str:
-    """Return what the band of a median over `count` seeds is."""
-    if count < 2:
+def _band_text(counts: pd.Series) -> str:
+    """Return what the bands of medians are, over as many seeds as `counts` says."""
+    if counts.max() < 2:
         return "no band (one seed)"
-    coverage = stats.median_coverage(count)
-    if coverage < NOMINAL_COVERAGE:
-        return f"band: all seeds ({coverage:.0%} interval of the median)"
-    return f"band: {NOMINAL_COVERAGE:.0%} interval of the median"
+    several = [int(n) for n in counts.unique() if n > 1]
+    coverages = [min(stats.median_coverage(n), NOMINAL_COVERAGE) for n in several]
+    lowest, highest = min(coverages), max(coverages)
+    if lowest == NOMINAL_COVERAGE:
+        return f"band: {NOMINAL_COVERAGE:.0%} interval of the median"
+    if lowest == highest:
+        return f"band: all seeds ({lowest:.0%} interval of the median)"
+    return f"band: {lowest:.0%} to {highest:.0%} interval of the median, by n"
 
 
 def save_figure(figure: Figure, drawn: pd.DataFrame, stem: Path) -> None:

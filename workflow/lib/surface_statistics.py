@@ -6,8 +6,7 @@ A slice is a run of the protocol `landscape` over one outer parameter; cells are
 import numpy as np
 import pandas as pd
 
-from workflow.lib import stats
-from workflow.lib.seed_values import Estimate, rows_of
+from workflow.lib.seed_values import Estimate, mean_over_seeds, rows_of
 
 RAW = "meta_loss"
 
@@ -36,10 +35,10 @@ def steepest(heights: np.ndarray) -> np.ndarray:
 def sign_change_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the sign changes of the slope of a smoothed slice over those of the raw one."""
     smooth, raw = (sign_changes(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
-    return Estimate(stats.mean(smooth / raw, alpha), len(raw))
+    return mean_over_seeds(smooth / raw, alpha)
 
 
 def steepest_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the norm of the steepest gradient of a smoothed slice over that of the raw one."""
+    """Estimate the steepest slope of a smoothed slice over that of the raw one."""
     smooth, raw = (steepest(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
-    return Estimate(stats.mean(smooth / raw, alpha), len(raw))
+    return mean_over_seeds(smooth / raw, alpha)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib import stats, sweeps
-from workflow.lib.seed_values import Estimate, end_values, rows_of
+from workflow.lib.seed_values import Estimate, end_values, mean_over_seeds, rows_of
 
 
 def mean_ratio(
@@ -43,7 +43,7 @@ def worst_theory_ratio(
     ratios = []
     for run, window in zip(runs["run"], runs["window"], strict=True):
         values = end_values(seeds, run, metric).to_numpy() / forms[window]
-        ratios.append(stats.mean(values, alpha / len(runs)))
+        ratios.append(mean_over_seeds(values, alpha / len(runs)).interval)
     worst = max((float(ratio.value) for ratio in ratios), key=lambda value: abs(value - 1))
     low, high = min(ratio.low for ratio in ratios), max(ratio.high for ratio in ratios)
     return Estimate(stats.Interval(worst, float(low), float(high)), len(values))
@@ -54,7 +54,7 @@ def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
 
     The noise of a stretch is half the mean squared difference of successive gradients, each divided
     by the loss of its unroll; it is averaged over inner problems, and the ratio is the geometric
-    mean over seeds.
+    mean over seeds. It is +inf with a seed that had a gradient which was not finite.
     """
     index = ["seed", "outer_step"]
     names = ("gradient", "loss", "problem")
@@ -62,6 +62,7 @@ def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
         [rows_of(seeds, run, name).set_index(index)["value"].rename(name) for name in names], axis=1
     )
     rows["scaled"] = rows["gradient"] / rows["loss"]
+    finite = np.isfinite(rows["scaled"]).groupby("seed").all()
     problems = rows.groupby(["seed", "problem"])["scaled"]
     rows["place"] = problems.cumcount() / problems.transform("size")
     rows["noise"] = problems.diff() ** 2 / 2
@@ -69,5 +70,6 @@ def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
         rows[chosen].groupby("seed")["noise"].mean()
         for chosen in (rows["place"] < 0.1, rows["place"] >= 0.9)
     )
-    logs = np.log(last / first).to_numpy()
-    return Estimate(stats.Interval(*np.exp(stats.mean(logs, alpha))), len(logs))
+    logs = np.log(last / first).where(finite, np.inf).to_numpy()
+    interval, n = mean_over_seeds(logs, alpha)
+    return Estimate(stats.Interval(*np.exp(interval)), n)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib import agreement, publication, spec, store, verify
+from workflow.lib.command import errors_in_one_line
 from workflow.scripts.judge import judged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,12 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(arguments: list[str] | None = None) -> int:
     """Print what is bad and what is contradicted; return 1 if anything is, else 0."""
     parser = argparse.ArgumentParser(prog="python -m workflow.scripts.verify", description=__doc__)
-    parser.add_argument("--scale", default="laptop", choices=("smoke", "laptop", "paper"))
+    parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
     parser.add_argument("--experiments", nargs="+", help="only these (default: all)")
     parser.add_argument("--seeds", type=int, help="of every run (default: the experiments' own)")
     options = parser.parse_args(arguments)
     scale, chosen = options.scale, tuple(options.experiments or spec.experiments())
-    expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
+    with errors_in_one_line("verify"):
+        expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
     problems = verify.verify(expected, ROOT)
     table = [(str(problem.file), problem.what, problem.repair) for problem in problems]
     widths = [max((len(row[column]) for row in table), default=0) for column in (0, 1)]
