@@ -57,3 +57,12 @@ def test_random_search_pays_for_all_its_steps():
 def test_a_run_that_is_missing_is_named():
     with pytest.raises(ValueError, match="no 'loss' of run 'c'"):
         at_equal_compute(pair(4), ("a", "c"), "loss")
+
+
+def test_seeds_of_different_lengths_are_cut_at_the_same_updates():
+    """`b` costs 6 or 2 a log point, by seed, 4 on average: as much as `a`."""
+    both = dict.fromkeys((0, 1), LOSSES[0])
+    costs = [seeds_of("b", {seed: both[seed]}, cost=cost) for seed, cost in ((0, 6), (1, 2))]
+    rows = at_equal_compute(pd.concat([seeds_of("a", both), *costs]), ("a", "b"), "loss")
+    assert rows.groupby(["run", "seed"])["outer_step"].max().nunique() == 1
+    assert len(rows) == 2 * 2 * len(LOSSES[0])

@@ -46,6 +46,17 @@ def test_blocks_of_seeds_and_runs_of_different_sizes_join(tmp_path):
     assert (tmp_path / "toy.csv").read_text().startswith("experiment,scale,data,run,")
 
 
+def test_the_compute_of_a_point_is_the_mean_over_seeds(tmp_path):
+    """Where inner problems differ in length, so does what seeds have spent at one update."""
+    path = write_run(tmp_path, "toy", "pes", loss(), estimator="pes")
+    rows = store.read_parquet(path)
+    rows["inner_steps"] += 4 * rows["seed"] * (rows["outer_step"] > 0)
+    store.write_parquet(path, rows)
+    summary = aggregated([path], tmp_path, "toy")["toy"]
+    assert summary["inner_steps"].tolist() == [0, 40 + 6, 80 + 6]
+    assert set(summary["n"]) == {4}
+
+
 def test_a_seed_in_two_files_is_refused(tmp_path):
     paths = [
         write_run(tmp_path, "toy", "pes", loss(), estimator="pes", first=first) for first in (0, 3)

@@ -98,9 +98,14 @@ def abstract(judged: Mapping[str, Any]) -> str:
             "",
             f"In all: {everything}; [every claim with its estimate]"
             f"({publication.FOLDER}/claims.md).",
-            *(["What does not pass:", "", *others] if others else []),
+            *(["", *_folded(f"The {len(others)} that do not pass", others)] if others else []),
         ]
     )
+
+
+def _folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """Return lines that a reader of the page unfolds."""
+    return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"]
 
 
 def _tally(verdicts: Sequence[str]) -> str:

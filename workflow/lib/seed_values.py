@@ -53,9 +53,9 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
 def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:
     """Return the rows of one metric of some runs, up to the compute that all of them reached.
 
-    Compute is inner steps, summed over particles. A gradient method follows a single path, though,
-    where an ES method follows N side by side: with one among the runs, compute is the inner steps
-    of one path, the sum over N.
+    Compute is inner steps, summed over particles and averaged over seeds, whose inner problems may
+    differ in length. A gradient method follows a single path, though, where an ES method follows N
+    side by side: with one among the runs, compute is the inner steps of one path, the sum over N.
 
     Args:
         table: the rows of every seed of an experiment, or its summary.
@@ -68,7 +68,8 @@ def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> p
     rows = pd.concat([rows_of(table, run, metric) for run in dict.fromkeys(runs)])
     single = rows["num_particles"].isna() & (rows["estimator"] != "")
     paths = rows["num_particles"].fillna(1.0) if single.any() else 1.0
-    compute = rows["inner_steps"] / paths
+    points = rows.groupby(["run", "outer_step"])["inner_steps"]
+    compute = points.transform("mean") / paths
     return rows[compute <= compute.groupby(rows["run"]).max().min()]
 
 

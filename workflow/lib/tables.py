@@ -1,9 +1,10 @@
 """From run files to tables: the summary of an experiment, its rows per seed, and its costs.
 
-A summary row is one (run, outer_step, cell, inner_steps, metric). `n` counts all seeds of the run,
-`n_diverged` those whose status says so, `n_nonfinite` those whose value here is not finite. Such a
-value counts as +inf in the median, the interquartile mean (iqm), the minimum and the maximum; the
-mean is over the other `n - n_nonfinite` values. `_low` and `_high` bound 95 % intervals (stats.py).
+A summary row is one (run, outer_step, cell, metric); its inner steps are the mean over seeds, whose
+inner problems may differ in length. `n` counts all seeds of the run, `n_diverged` those whose
+status says so, `n_nonfinite` those whose value here is not finite. Such a value counts as +inf in
+the median, the interquartile mean (iqm), the minimum and the maximum; the mean is over the other
+`n - n_nonfinite` values. `_low` and `_high` bound 95 % intervals (stats.py).
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ import pandas as pd
 from workflow.lib import spec as specs
 from workflow.lib import stats, store
 
-POINT = ["outer_step", "cell", "inner_steps", "metric"]
+POINT = ["outer_step", "cell", "metric"]
 HYPERPARAMETERS = ["num_particles", "sigma", "truncation", "resample_every"]
 DESCRIPTION = ["experiment", "scale", "data", "run", "estimator", *HYPERPARAMETERS]
 JOB_FIELDS = (
@@ -53,10 +54,10 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
         paths: `…/seeds-{first}-{last}.parquet`; the sidecar has the suffix `.json` instead.
 
     Returns:
-        All rows, with the columns `DESCRIPTION`, seed, status, `POINT` and value, sorted by run,
-        metric, point and seed; and one description per job: run, seeds, how many of them have which
-        status, `JOB_FIELDS` of its sidecar, what was chosen by tuning, and one hash of its code and
-        data sets.
+        All rows, with the columns `DESCRIPTION`, seed, status, `POINT`, inner_steps and value,
+        sorted by run, metric, point and seed; and one description per job: run, seeds, how many of
+        them have which status, `JOB_FIELDS` of its sidecar, what was chosen by tuning, and one hash
+        of its code and data sets.
 
     Raises:
         FileNotFoundError: a run file or its sidecar is missing.
@@ -115,7 +116,7 @@ def _describe(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) -> pd.Da
     frame = frame.assign(
         scale=spec["scale"], data=spec["data"] or "", status=frame["seed"].map(status), **columns
     )
-    return frame[[*DESCRIPTION, "seed", "status", *POINT, "value"]]
+    return frame[[*DESCRIPTION, "seed", "status", *POINT, "inner_steps", "value"]]
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +133,9 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     groups = rows.assign(diverged=diverged).groupby(
         [*DESCRIPTION, *POINT], sort=False, dropna=False
     )
-    summary = groups["diverged"].agg(n="size", n_diverged="sum").reset_index()
+    columns = {"n": ("diverged", "size"), "n_diverged": ("diverged", "sum")}
+    summary = groups.agg(inner_steps=("inner_steps", "mean"), **columns).reset_index()
+    summary["inner_steps"] = summary["inner_steps"].round().astype("int64")
     seeds = rows.groupby("run")["seed"].nunique()
     expected = summary["run"].map(seeds)
     for row in summary[summary["n"] != expected].head(1).itertuples():
