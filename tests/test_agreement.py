@@ -94,7 +94,7 @@ def root(tmp_path, monkeypatch):
     facts |= {"device_kind": ["cpu"], "system": "Linux"}
     store.write_json(tmp_path / "results/published/published.json", facts)
     monkeypatch.setattr(verify, "ROOT", tmp_path)
-    monkeypatch.setattr(verify.spec, "jobs", lambda scale, names: [])
+    monkeypatch.setattr(verify.spec, "jobs", lambda scale, names, seeds: [])
     return tmp_path
 
 

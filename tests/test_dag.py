@@ -108,7 +108,8 @@ def test_an_edited_figure_is_drawn_again_alone(finished):
 
 
 def test_an_edited_claim_is_judged_again_alone(finished):
-    with edited(finished / "workflow/config/claims.yaml", "alpha: 0.05", "alpha: 0.04"):
+    claims = finished / "workflow/config/claims.yaml"
+    with edited(claims, "threshold: [-0.05, 0.05]", "threshold: [-0.04, 0.05]"):
         assert planned(finished) == {"Claims"}
 
 
