@@ -193,3 +193,8 @@ def test_command_checks_as_many_seeds_as_it_is_told(root, monkeypatch, capsys):
     monkeypatch.setattr(command.spec, "jobs", lambda scale, names, seeds: jobs[:seeds])
     assert command.main(["--scale", "smoke", "--seeds", "1"]) == 0
     assert capsys.readouterr().out == "1 runs at scale smoke: all verified\n"
+
+
+def test_an_unknown_experiment_is_one_line():
+    with pytest.raises(SystemExit, match=r"^verify: unknown experiment 'quadratic'"):
+        command.main(["--experiments", "quadratic"])

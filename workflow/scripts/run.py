@@ -69,7 +69,7 @@ def execute(
         timings = {name: round(value, 3) for name, value in (outcome.timings | wall).items()}
         sidecar = (
             identity
-            | _provenance()
+            | _provenance(here)
             | {
                 "spec": dict(job),
                 "status": {str(seed): status for seed, status in outcome.status.items()},
@@ -98,13 +98,12 @@ def _labelled(job: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**labels)[[*labels, *rows.columns]]
 
 
-def _provenance() -> dict[str, Any]:
+def _provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
     """Return where a result comes from: versions, device, commit, memory."""
-    environment = provenance.environment()
-    versions = {name: environment.pop(name) for name in ("python", "jax", "jaxlib", "numpy")}
+    versions = ("python", "jax", "jaxlib", "numpy")
     return {
-        "versions": versions,
-        **environment,
+        "versions": {name: environment[name] for name in versions},
+        **{name: value for name, value in environment.items() if name not in versions},
         "git": provenance.git_state(ROOT),
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
     }
