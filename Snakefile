@@ -8,7 +8,7 @@
 # results/{scale}/tables/{experiment}.parquet, results/{scale}/figures/, results/{scale}/claims.md.
 from snakemake.utils import min_version
 
-from workflow.lib.dag import Dag, check_folder, code
+from workflow.lib.plan.dag import Dag, check_folder, code
 
 min_version("9.0")
 check_folder()

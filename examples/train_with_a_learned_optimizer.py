@@ -17,7 +17,7 @@ import optax
 
 from tasks.base import Array, Key
 from tasks.learned_optimizer import as_optax
-from workflow.lib import trained
+from workflow.lib.results import trained
 
 HIDDEN, EXAMPLES, TURNS, NOISE = 32, 512, 1.5, 0.05
 

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from workflow.lib.seed_values import end_values
+from workflow.lib.claims.seed_values import end_values
 
 CEILING = 1.5 * math.log(10)  # at which the losses of an inner problem are clipped
 

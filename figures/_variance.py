@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workflow.lib import style, sweeps
+from workflow.lib.report import style
+from workflow.lib.results import sweeps
 
 SCENARIOS = {"real": "real text", "random": "random characters", "repeat": "one repeated character"}
 BARS = "bars: 95% interval of the mean"

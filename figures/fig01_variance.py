@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures._variance import BARS, SCENARIOS, closed_form, covered, measured, points
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT, METRIC = "variance_unrolls", "variance"
 LINES = {"pes": "-", "es_single": "--"}  # as in the paper

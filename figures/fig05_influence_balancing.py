@@ -13,7 +13,7 @@ from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "influence_balancing"
 LIMITS = (1e-14, 1e14)  # the paper's axis, but for a decade; float32 ends near 1e-12

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures import _landscape
-from workflow.lib import style
-from workflow.lib.seed_values import at_equal_compute
+from workflow.lib.claims.seed_values import at_equal_compute
+from workflow.lib.report import style
 
 RUNS = {"truncated_es": {}, "pes": {}, "es_single": {}}
 

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogFormatter
 
-from workflow.lib import style
-from workflow.lib.seed_values import at_equal_compute
+from workflow.lib.claims.seed_values import at_equal_compute
+from workflow.lib.report import style
 
 EXPERIMENT = "fashion_mnist_many_hyperparameters"
 RUNS = ("random_search", "truncated_es", "pes", "es_single")

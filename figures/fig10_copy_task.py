@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "copy_task"
 X, Y = "tokens", "longest_copied"

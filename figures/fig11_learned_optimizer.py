@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from figures._learned_optimizer import CEILING, ends
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
 LOCKSTEP = {"label": "ES-Single, lockstep", "linestyle": ":", "marker": "x"}

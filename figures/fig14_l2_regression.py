@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from workflow.lib import style
-from workflow.lib.seed_values import at_equal_compute
+from workflow.lib.claims.seed_values import at_equal_compute
+from workflow.lib.report import style
 
 EXPERIMENT = "l2_regression"
 ESTIMATORS = ("truncated_es", "pes", "es_single")

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import _landscape
-from workflow.lib import style
-from workflow.lib.seed_values import at_equal_compute
+from workflow.lib.claims.seed_values import at_equal_compute
+from workflow.lib.report import style
 
 LANDSCAPE = _landscape.Landscape(
     experiment="toy_regression",

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures import _landscape
-from workflow.lib import style
-from workflow.lib.seed_values import at_equal_compute
+from workflow.lib.claims.seed_values import at_equal_compute
+from workflow.lib.report import style
 
 LANDSCAPE = _landscape.SCHEDULE._replace(experiment="mnist_lr_schedule_k1")
 RUNS = {

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "meta_gradient"
 RUNS = ("pes", "es_single")

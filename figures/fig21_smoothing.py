@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from figures._learned_optimizer import CEILING, ends
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
 RUNS = r"es_single(_sigma_.*)?"

@@ -17,7 +17,7 @@ from figures._variance import (
     measured,
     points,
 )
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT, METRIC = "variance_es_gen", "variance"
 

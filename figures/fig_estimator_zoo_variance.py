@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures._variance import BARS, points
-from workflow.lib import style
+from workflow.lib.report import style
 
 TASKS = {
     "quadratic_bias": "(a) quadratic",

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures._learned_optimizer import CEILING
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer_transfer"
 PROBLEMS = {"seen": "As meta-trained", "mnist": "MNIST instead", "wide": "Wider network"}

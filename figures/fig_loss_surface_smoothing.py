@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow.lib import style
-from workflow.lib import surface_statistics as surface
+from workflow.lib.claims import surface as surface
+from workflow.lib.report import style
 
 EXPERIMENT = "loss_surface"
 X, Y = "log_lr_start", "log_lr_end"

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow.lib import comparisons, style
+from workflow.lib.claims import comparisons
+from workflow.lib.report import style
 
 PANELS = {
     "iqm": ("(a) Normalised improvement", "IQM over seeds", 0.0),

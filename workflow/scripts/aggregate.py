@@ -8,8 +8,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib import store, tables
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.results import tables
 
 
 def aggregate(runs: Sequence[Path], output: Path) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from workflow.lib import build, gpu_time, spec, throughput
+from workflow.lib.common.paths import WORKFLOW
+from workflow.lib.protocols import _build
+from workflow.lib.speed import gpu_time, throughput
 
 MNIST_SHAPE = (50_000, 28, 28)
 SYMBOLS, CHARACTERS = 84, 1_001
@@ -25,9 +27,9 @@ SYMBOLS, CHARACTERS = 84, 1_001
 def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     """Return the speed of one case of benchmarks.yaml, in this process."""
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
-    task = build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
+    task = _build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
     update = throughput.per_update(parts["estimator"]["args"])
-    return throughput.measure(task, build.estimator(parts, task), case["outer_steps"], update)
+    return throughput.measure(task, _build.estimator(parts, task), case["outer_steps"], update)
 
 
 def _split(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _in_a_process(option: str, name: str) -> dict[str, float]:
 
 def _cases() -> dict[str, Any]:
     """Return benchmarks.yaml."""
-    return yaml.safe_load((spec.WORKFLOW / "config/benchmarks.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((WORKFLOW / "config/benchmarks.yaml").read_text(encoding="utf-8"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line
 
 ESTIMATORS = ("pes", "es_single")
 # Task, N, σ, K, and how many updates a repetition has in the loop and in compiled programs.
@@ -27,7 +27,7 @@ def measure(case: str, name: str) -> dict[str, float]:
     """Return particle-steps per second of ours, of evosax in a loop and of evosax in one scan."""
     import estimators
     import tasks
-    from workflow.lib import throughput
+    from workflow.lib.speed import throughput
 
     task_name, num_particles, sigma, truncation, in_loop, compiled = CASES[case]
     task = getattr(tasks, task_name)()
@@ -51,7 +51,7 @@ def _theirs(
     import jax
     import optax
 
-    from workflow.lib import peers, throughput
+    from workflow.lib.speed import peers, throughput
 
     optimizer = optax.sgd(throughput.LEARNING_RATE)
     peer = peers.peer(name, task, **options, optimizer=optimizer)

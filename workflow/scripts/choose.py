@@ -1,4 +1,4 @@
-"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/tuned.py.
+"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/plan/tuned.py.
 
 Writes the choice, and the grid that it was made from with one row per run and cell.
 """
@@ -7,8 +7,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib import store, tables, tuned
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.plan import tuned
+from workflow.lib.results import tables
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,12 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from workflow.lib import documents
-from workflow.lib.command import errors_in_one_line
-
-ROOT = Path(__file__).resolve().parents[2]
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.paths import ROOT
+from workflow.lib.report import documents
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

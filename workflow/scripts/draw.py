@@ -5,9 +5,11 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib import catalogue, style, tables
-from workflow.lib.choices import check_choice
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common.choices import check_choice
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.plan import catalogue
+from workflow.lib.report import style
+from workflow.lib.results import tables
 
 
 def draw(figure: str, folder: Path, output: Path) -> None:

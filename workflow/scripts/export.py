@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib import store, trained
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.results import trained
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

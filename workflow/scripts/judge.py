@@ -10,8 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.lib import catalogue, comparisons, ledger, ledger_text, store, tables
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.claims import comparisons, ledger
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.plan import catalogue
+from workflow.lib.report import pages
+from workflow.lib.results import tables
 
 
 def judged(folder: Path, experiments: Sequence[str]) -> dict[str, Any]:
@@ -42,8 +46,8 @@ def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
         experiments: those that were run.
     """
     result = judged(folder, experiments)
-    pages = {".md": ledger_text.markdown(result), ".html": ledger_text.page(result)}
-    for suffix, text in pages.items():
+    written = {".md": pages.markdown(result), ".html": pages.page(result)}
+    for suffix, text in written.items():
         with store.atomic_write(output.with_suffix(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
     summary = pd.DataFrame(result["summary"], columns=comparisons.SUMMARY)

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from workflow.lib import skeletons
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.plan import skeletons
 
 NEXT = {
     "estimator": "write its rule, test it against a closed form, run it: name it in an experiment",

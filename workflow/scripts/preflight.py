@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks._lolv2 import NUM_WEIGHTS
-from workflow.lib import build, data, spec, store, trained, tuned
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.data import prepared
+from workflow.lib.plan import spec, tuned
+from workflow.lib.protocols import _build
+from workflow.lib.results import trained
 
 
 def check(job: Mapping[str, Any]) -> None:
@@ -19,9 +23,9 @@ def check(job: Mapping[str, Any]) -> None:
     try:
         job = tuned.resolve(job, tuned.stand_in(job))
         job = trained.resolve(job, [[0.0] * NUM_WEIGHTS] if "trained" in job else None)
-        task = build.task(job, data.stand_in(job["data"]))
-        estimator = build.estimator(job, task)
-        build.protocol(job).check(task, estimator, **job["protocol"]["args"])
+        task = _build.task(job, prepared.stand_in(job["data"]))
+        estimator = _build.estimator(job, task)
+        _build.protocol(job).check(task, estimator, **job["protocol"]["args"])
     except ValueError as error:
         raise ValueError(f"{job['experiment']}/{job['run']}: {error}") from error
 

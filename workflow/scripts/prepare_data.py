@@ -14,23 +14,24 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from workflow.lib import builders, data, originals, store
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.data import builders, originals, prepared
 
 
 def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
     """Write the npz of a data set and, last, its sidecar; return the source used.
 
     Args:
-        name: a key of `data.DATASETS`.
-        output: the npz, called `{name}.npz`, where `data.load` looks for it.
+        name: a key of `prepared.DATASETS`.
+        output: the npz, called `{name}.npz`, where `prepared.load` looks for it.
         source_dir: folder with the original files; None takes the data set's own source.
 
     Raises:
         ValueError: the name is unknown, the output has another name, or a file is not the original.
         OSError: a file is missing or cannot be written, or the package cannot be had.
     """
-    data.find(name)
+    prepared.find(name)
     if output.name != f"{name}.npz":
         raise ValueError(f"--output {output}: the file must be called {name}.npz")
     source, files = originals.collect(name, output.parent / "cache", source_dir)
@@ -40,7 +41,7 @@ def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
     sidecar = {
         "name": name,
         "source": source,
-        "originals": data.DATASETS[name].originals,
+        "originals": prepared.DATASETS[name].originals,
         "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
         "shapes": {key: list(array.shape) for key, array in arrays.items()},
     }
@@ -51,7 +52,7 @@ def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
 def main() -> None:
     """Read the command line, prepare the data set, report in one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(data.DATASETS)}")
+    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(prepared.DATASETS)}")
     parser.add_argument("--output", required=True, type=Path, help="the npz, e.g. data/mnist.npz")
     parser.add_argument(
         "--source-dir",
@@ -63,7 +64,7 @@ def main() -> None:
     tfds.disable_progress_bar()
     with errors_in_one_line("prepare_data"):
         source = prepare(arguments.dataset, arguments.output, arguments.source_dir)
-    print(f"{arguments.output}: {data.DATASETS[arguments.dataset].title}; source: {source}")
+    print(f"{arguments.output}: {prepared.DATASETS[arguments.dataset].title}; source: {source}")
 
 
 if __name__ == "__main__":

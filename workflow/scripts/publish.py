@@ -7,13 +7,12 @@ and ARTIFACT.md are brought up to date with what is published.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from workflow.lib import documents, publication, spec
-from workflow.lib.command import errors_in_one_line
-from workflow.lib.dag import Dag
-
-ROOT = Path(__file__).resolve().parents[2]
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.paths import ROOT
+from workflow.lib.plan import spec
+from workflow.lib.plan.dag import Dag
+from workflow.lib.report import documents, publication
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

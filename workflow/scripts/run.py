@@ -11,10 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.lib import build, compute, data, provenance, spec, store, trained, tuned
-from workflow.lib.command import errors_in_one_line
-
-ROOT = Path(__file__).resolve().parents[2]
+from workflow.lib.common import provenance, store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.paths import ROOT
+from workflow.lib.data import prepared
+from workflow.lib.plan import spec, tuned
+from workflow.lib.protocols import _build, _compute
+from workflow.lib.results import trained
 
 
 def execute(
@@ -27,7 +30,7 @@ def execute(
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
     Args:
-        job: a specification, see workflow/lib/spec.py.
+        job: a specification, see workflow/lib/plan/spec.py.
         output: the parquet file.
         checkpoint_s: seconds between two checkpoints, at least.
         choices: the file of chosen hyperparameters, for a job that waits for them.
@@ -43,21 +46,21 @@ def execute(
     with store.locked(output):
         for path in (output, sidecar_path, checkpoint_path):
             store.remove_leftovers(path)
-        compute.configure()
+        _compute.configure()
         code = provenance.code_hashes(provenance.import_closure(spec.modules(job), ROOT), ROOT)
-        arrays = data.load(job["data"]) if job["data"] else None
+        arrays = prepared.load(job["data"]) if job["data"] else None
         chosen = tuned.chosen(job, choices)
         resolved = tuned.resolve(job, chosen)
         resolved = trained.resolve(resolved, trained.weights(job, optimizers))
-        task = build.task(resolved, arrays)
-        estimator = build.estimator(resolved, task)
-        protocol = build.protocol(resolved)
+        task = _build.task(resolved, arrays)
+        estimator = _build.estimator(resolved, task)
+        protocol = _build.protocol(resolved)
         identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
         identity |= {"tuned": chosen} if chosen else {}
         identity |= {"trained": provenance.file_sha256(optimizers)} if optimizers else {}
         here = provenance.environment()
         platform = {name: here[name] for name in ("jax", "backend")}  # its bits go on as they began
-        checkpoint = compute.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
+        checkpoint = _compute.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
         first, last = job["seeds"]
         outcome = protocol.run(
             task, estimator, range(first, last + 1), checkpoint, **resolved["protocol"]["args"]
@@ -83,7 +86,7 @@ def execute(
 
 def _data_hashes(job: Mapping[str, Any]) -> dict[str, str]:
     """Return {data set: sha256 of its npz} of a job, empty if it has none."""
-    return {job["data"]: data.describe(job["data"])["sha256"]} if job["data"] else {}
+    return {job["data"]: prepared.describe(job["data"])["sha256"]} if job["data"] else {}
 
 
 def _checkpoint_path(output: Path) -> Path:
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--checkpoint-seconds",
         type=float,
-        default=compute.CHECKPOINT_SECONDS,
+        default=_compute.CHECKPOINT_SECONDS,
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
     parser.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")

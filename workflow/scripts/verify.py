@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib import agreement, publication, spec, store, verify
-from workflow.lib.command import errors_in_one_line
+from workflow.lib.common import store
+from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.paths import ROOT
+from workflow.lib.plan import spec
+from workflow.lib.report import agreement, publication
+from workflow.lib.results import verify
 from workflow.scripts.judge import judged
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow.lib import style
+from workflow.lib.report import style
 
 EXPERIMENT = "toy_regression"
 

@@ -1,0 +1,131 @@
+"""Every unfit hyperparameter is refused with the value, the limit and the fix."""
+
+import pytest
+
+import estimators
+import tasks
+from tests.helpers import toy_tasks
+from workflow.lib.plan import hyperparameters
+from workflow.lib.protocols import _build
+
+
+def refused(message, function, *args, **options):
+    """Check that a call raises ValueError, on one line, with every part of the message."""
+    with pytest.raises(ValueError) as caught:
+        function(*args, **options)
+    assert "\n" not in str(caught.value)
+    for part in message:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", toy_tasks.FIVE)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_particles": 5}, ["num_particles=5", "even and at least 2", "try 6"]),
+        ({"num_particles": 0}, ["num_particles=0", "at least 2", "try 2"]),
+        ({"sigma": 0.0}, ["sigma=0.0", "positive"]),
+        ({"sigma": -1.0}, ["sigma=-1.0", "positive"]),
+        ({"sigma": float("nan")}, ["sigma=nan", "positive"]),
+        ({"sigma": float("inf")}, ["sigma=inf", "finite"]),
+        ({"chunk_size": 0}, ["chunk_size=0", "between 1", "num_particles=4"]),
+        ({"chunk_size": 5}, ["chunk_size=5", "num_particles=4"]),
+    ],
+)
+def test_es_options_out_of_range(name, options, message):
+    refused(message, toy_tasks.es, name, toy_tasks.noisy(6), 2, **options)
+
+
+@pytest.mark.parametrize("name", ["truncated_es", "pes", "es_single", "es_gen"])
+def test_es_truncations(name):
+    task, endless = toy_tasks.noisy(12), toy_tasks.noisy(None)
+    refused(["horizon=12", "truncation=5", "is 4"], toy_tasks.es, name, task, 5)
+    refused(["horizon=12", "truncation=24", "is 12"], toy_tasks.es, name, task, 24)
+    refused(["truncation=0", "at least 1"], toy_tasks.es, name, task, 0)
+    refused(["breakstep=True", "horizon"], toy_tasks.es, name, endless, 1, breakstep=True)
+
+
+@pytest.mark.parametrize("name", ["tbptt", "rtrl"])
+def test_truncations_of_gradient_methods(name):
+    factory, task = getattr(estimators, name), toy_tasks.noisy(12)
+    refused(["horizon=12", "truncation=5", "is 4"], factory, task, truncation=5)
+    refused(["truncation=-1", "at least 1"], factory, task, truncation=-1)
+
+
+def test_full_es_needs_an_end():
+    refused(
+        ["full_es needs a task with a horizon"],
+        toy_tasks.es,
+        "full_es",
+        tasks.Task(*toy_tasks.noisy(None)),
+        None,
+    )
+
+
+def test_es_gen_redraws_at_least_every_unroll():
+    refused(
+        ["resample_every=0", "at least 1"],
+        toy_tasks.es,
+        "es_gen",
+        toy_tasks.noisy(6),
+        2,
+        resample_every=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["truncated_es", "pes", "es_single", "es_gen"])
+def test_a_misspelled_option_is_not_ignored(name):
+    with pytest.raises(TypeError, match="chunks"):
+        toy_tasks.es(name, toy_tasks.noisy(6), 2, chunks=1)
+
+
+def test_tasks_out_of_range():
+    refused(["num_positive=24", "num_units=23"], tasks.influence_balancing, num_positive=24)
+    refused(["horizon=0", "at least 1"], tasks.quadratic, horizon=0)
+
+
+GOOD = {"num_particles": 4, "sigma": 0.1, "truncation": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (GOOD | {"sigm": 0.1}, ["unknown hyperparameter", "sigm", "'sigma'"]),
+        (GOOD | {"num_particle": 4}, ["'num_particles'"]),
+        (GOOD | {"sigma": "0.1"}, ["estimator es_single", "sigma='0.1'", "float"]),
+        (GOOD | {"num_particles": True}, ["num_particles=True", "int"]),
+        (GOOD | {"num_particles": 4.0}, ["num_particles=4.0", "int"]),
+        (GOOD | {"breakstep": 1}, ["breakstep=1", "bool"]),
+        (GOOD | {"chunk_size": "all"}, ["chunk_size='all'", "int | None"]),
+        ({"num_particles": 4, "truncation": 1}, ["missing hyperparameter sigma"]),
+    ],
+)
+def test_hyperparameters_from_a_file(values, message):
+    check = hyperparameters.check
+    refused(message, check, "estimator", "es_single", estimators.es_single, values)
+
+
+def test_hyperparameters_that_fit():
+    """An int is a float; an optional one may be null."""
+    values = GOOD | {"sigma": 1, "chunk_size": None, "breakstep": True}
+    hyperparameters.check("estimator", "es_single", estimators.es_single, values)
+
+
+def spec(estimator=None, task=None, data=None):
+    return {
+        "estimator": {"name": "es_gen", "args": estimator},
+        "task": task or {"name": "quadratic", "args": {}},
+        "data": data,
+    }
+
+
+def test_building_from_a_specification():
+    task = _build.task(spec(), None)
+    built = _build.estimator(spec(GOOD | {"resample_every": 2}), task)
+    assert isinstance(built, estimators.Estimator)
+    refused(["es_gen", "missing hyperparameter resample_every"], _build.estimator, spec(GOOD), task)
+    unknown = {"name": "quadratic", "args": {"num_unit": 2}}
+    refused(["num_unit", "'num_units'"], _build.task, spec(task=unknown), None)
+    refused(["quadratic takes no data"], _build.task, spec(), {})
+    needs = spec(task={"name": "lr_schedule", "args": {}})
+    refused(["lr_schedule needs data"], _build.task, needs, None)

@@ -1,0 +1,98 @@
+"""Run files in the format of the runner, with made-up values."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.common import store
+from workflow.lib.plan import spec
+from workflow.lib.results import tables
+from workflow.scripts.aggregate import aggregate
+
+
+def write_run(
+    folder: Path,
+    experiment: str,
+    run: str,
+    values: Mapping[str, np.ndarray],
+    *,
+    estimator: str = "",
+    first: int = 0,
+    status: Sequence[str] | None = None,
+    data: str | None = None,
+    landscape: bool = False,
+    cells: Sequence[int] | None = None,
+    inner_steps: int | None = None,
+    hyperparameters: Mapping[str, float] | None = None,
+) -> Path:
+    """Write one run file and its sidecar; `values` maps a metric to [seeds, points or cells]."""
+    seeds, points = next(iter(values.values())).shape
+    status = status or ["ok"] * seeds
+    numbers = np.arange(first, first + seeds, dtype=np.int32)
+    place = np.arange(points, dtype=np.int32)
+    at = place if cells is None else np.array(cells, np.int32)
+    steps = 0 * place + 100 if landscape else 40 * place
+    steps = steps if inner_steps is None else 0 * place + inner_steps
+    frames = [
+        pd.DataFrame(
+            {
+                "experiment": experiment,
+                "run": run,
+                "estimator": estimator,
+                "seed": np.repeat(numbers, points),
+                "outer_step": np.tile(0 * place if landscape else 10 * place, seeds),
+                "cell": np.tile(at if landscape else 0 * place, seeds),
+                "inner_steps": np.tile(steps, seeds),
+                "metric": metric,
+                "value": samples.ravel().astype(float),
+            }
+        )
+        for metric, samples in values.items()
+    ]
+    path = folder / experiment / run / f"seeds-{first}-{first + seeds - 1}.parquet"
+    store.write_parquet(path, pd.concat(frames, ignore_index=True))
+    arguments = {"num_particles": 4, "sigma": 0.1, "truncation": 1} | dict(hyperparameters or {})
+    sidecar = {
+        "spec": {
+            "experiment": experiment,
+            "run": run,
+            "scale": "smoke",
+            "estimator": {"name": estimator, "args": arguments} if estimator else None,
+            "data": data,
+            "seeds": [first, first + seeds - 1],
+        },
+        "status": {str(seed): state for seed, state in zip(numbers, status, strict=True)},
+        "timings": {"wall_s": 1.5},
+        "device_kind": "cpu",
+        "versions": {"jax": "0"},
+        "cpu": "a processor",
+        "backend": "cpu",
+        "git": {"commit": "0" * 40, "dirty": False},
+        "peak_memory_mb": 250.0,
+        "spec_sha256": "1" * 64,
+        "content_sha256": "2" * 64,
+        "code": {},
+        "data": {},
+    }
+    store.write_json(path.with_suffix(".json"), sidecar)
+    return path
+
+
+def write_curves(folder: Path, experiment: str, seeds: int = 4) -> list[Path]:
+    """Write falling meta-losses for every run of an experiment that trains θ."""
+    paths = []
+    for job in spec.jobs("smoke", (experiment,)):
+        losses = np.exp(-np.arange(12.0)) * np.linspace(1, 2, seeds)[:, None]
+        name, estimator = job.spec["run"], job.spec["estimator"]["name"]
+        values = {"meta_loss": losses}
+        paths.append(write_run(folder, experiment, name, values, estimator=estimator))
+    return paths
+
+
+def aggregated(paths: Sequence[Path], folder: Path, experiment: str) -> dict[str, pd.DataFrame]:
+    """Aggregate run files into `folder`; return the summary and the rows per seed by name."""
+    aggregate(paths, folder / f"{experiment}.parquet")
+    names = (experiment, f"{experiment}_seeds")
+    return {name: tables.read(folder / f"{name}.parquet") for name in names}

@@ -1,0 +1,127 @@
+"""The learning-rate schedule task, against SGD with momentum written out in numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tasks
+from tasks._images import _pool
+from tests.helpers import toy_tasks
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+KEY = jax.random.key(2)
+OPTIONS = {"horizon": 4, "hidden": [6, 5], "batch_size": 8, "time_constant": 3.0}
+THETA = {"log_lr": np.float32(np.log(0.2)), "log_decay": np.float32(np.log(2.0))}
+STEPS = 4
+
+
+def network(weights, x):
+    """Return the activations of every layer; hidden ones are ReLU."""
+    layers = [x]
+    for i in range(3):
+        x = layers[-1] @ weights[f"kernel_{i}"].T + weights[f"bias_{i}"]
+        layers.append(np.maximum(x, 0) if i < 2 else x)
+    return layers
+
+
+def log_probabilities(logits):
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def loss(weights, x, y):
+    return -log_probabilities(network(weights, x)[-1])[np.arange(len(y)), y].mean()
+
+
+def gradient(weights, x, y):
+    """Return the gradient of the mean cross-entropy by back-propagation."""
+    layers, gradients = network(weights, x), {}
+    delta = (np.exp(log_probabilities(layers[-1])) - np.eye(3)[y]) / len(y)
+    for i in (2, 1, 0):
+        gradients[f"kernel_{i}"], gradients[f"bias_{i}"] = delta.T @ layers[i], delta.sum(axis=0)
+        delta = (delta @ weights[f"kernel_{i}"]) * (layers[i] > 0)
+    return gradients
+
+
+def test_a_few_steps_are_sgd_with_momentum_and_inverse_time_decay():
+    """α_t = θ_0/(1 + t/Q)^θ_1. Float32: 1e-7 per operation, some hundred of them per weight."""
+    data = toy_tasks.small_images()
+    task = tasks.lr_schedule(data, **OPTIONS)
+    images = data["train_images"].reshape(40, 16).astype(np.float64)
+    images = (images - images.mean()) / images.std()
+    state = task.init_state(KEY, THETA)
+    weights = {name: np.float64(leaf) for name, leaf in state[0]["params"].items()}
+    momenta = {name: np.zeros_like(leaf) for name, leaf in weights.items()}
+    step = jax.jit(task.step)
+    for t in range(STEPS):
+        key = jax.random.fold_in(KEY, t)
+        state, value = step(key, THETA, state, jnp.int32(t))
+        index = np.asarray(jax.random.bits(key, (16,))) % 40  # the minibatches, given
+        x, y = images[index], data["train_labels"][index]
+        gradients = gradient(weights, x[:8], y[:8])
+        rate = 0.2 / (1 + t / 3.0) ** 2.0
+        for name in weights:
+            momenta[name] = 0.9 * momenta[name] + gradients[name]
+            weights[name] = weights[name] - rate * momenta[name]
+        np.testing.assert_allclose(value, loss(weights, x[8:], y[8:]), rtol=1e-4)
+    for name, leaf in state[0]["params"].items():
+        np.testing.assert_allclose(leaf, weights[name], rtol=1e-3, atol=1e-5)
+
+
+def test_theta_holds_logarithms():
+    task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
+    theta = task.init_theta(KEY)
+    assert set(theta) == {"log_lr", "log_decay"}
+    np.testing.assert_allclose(np.exp(theta["log_lr"]), 0.003, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(theta["log_decay"]), 30.0, rtol=1e-6)
+    assert not any(leaf.aval.weak_type for leaf in theta.values())
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_size": 1}, {"breakstep": True}])
+def test_particles_that_share_a_problem_share_weights_and_data(options):
+    """At a learning rate of exp(-100) all losses of a pair are equal to the bit: gradient 0.
+
+    A reset brings other weights and data, so the loss changes.
+    """
+    task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
+    theta = {"log_lr": jnp.array(-100.0), "log_decay": jnp.array(0.0)}
+    estimator = toy_tasks.es("es_single", task, 2, **options)
+    (gradients, info), _ = toy_tasks.trace(estimator, KEY, theta, 4)
+    for leaf in gradients.values():
+        np.testing.assert_array_equal(leaf, 0.0)
+    assert len(np.unique(info.loss)) == 4
+
+
+def test_evaluation_is_the_whole_problem():
+    task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
+    metrics = jax.jit(task.evaluate)(KEY, THETA)
+    assert 0 < metrics["meta_loss"] < 4 * 10 * np.log(3)
+    np.testing.assert_allclose(metrics["log10_initial_lr"], np.log10(0.2), rtol=1e-5)
+    np.testing.assert_allclose(metrics["log10_decay"], np.log10(2.0), rtol=1e-5)
+
+
+def test_pooling_averages_squares():
+    images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+    expected = [[2, 4, 10, 12], [18, 20, 26, 28]]  # means are .5: rounded to even
+    np.testing.assert_array_equal(_pool(images, 2), expected)
+    np.testing.assert_array_equal(_pool(images, 1), images.reshape(2, 16))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pool": 3}, "pool=3 must divide the image size 4x4"),
+        ({"pool": 0}, "pool=0 must divide"),
+        ({"momentum": 1.0}, "momentum=1.0 must lie in"),
+        ({"init_lr": 0.0}, "init_lr=0.0.*must be positive"),
+        ({"init_lr": float("nan")}, "init_lr=nan.*must be positive"),
+        ({"init_decay": float("nan")}, "init_decay=nan.*must be positive"),
+        ({"time_constant": float("nan")}, "time_constant=nan must be positive"),
+        ({"horizon": 0}, "horizon=0.*must be at least 1"),
+        ({"hidden": [8, 0]}, r"hidden=\[8, 0\] must be at least 1"),
+    ],
+)
+def test_unfit_hyperparameters_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.lr_schedule(toy_tasks.small_images(), **options)

@@ -1,0 +1,74 @@
+"""The statistics of paths and averages that claims use, on made-up seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.made_up_seeds import seeds_of
+from workflow.lib.claims import statistics
+
+PAIR = {"run": "a", "reference": "b", "metric": "loss"}
+
+
+def both(first, second, **options):
+    return pd.concat([seeds_of("a", first, **options), seeds_of("b", second, **options)])
+
+
+def test_average_ratio_leaves_out_the_start_and_caps_what_diverges():
+    rows = both({0: [9.0, 1.0, 3.0], 1: [9.0, 2.0, 6.0]}, {0: [9.0, 4.0, 4.0], 1: [9.0, 8.0, 8.0]})
+    estimate = statistics.average_ratio(rows, 0.05, **PAIR, ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(0.5)
+    assert estimate.n == 2
+    rows = both({0: [0.0, 1.0, 1.0]}, {0: [0.0, math.nan, 3.0]})
+    estimate = statistics.average_ratio(rows, 0.05, **PAIR, ceiling=7.0)
+    assert estimate.interval.value == pytest.approx(1 / 5)
+
+
+def test_end_over_best_is_one_for_a_path_that_ends_at_its_lowest():
+    rows = seeds_of("a", {0: [8.0, 4.0, 2.0], 1: [8.0, 2.0, 8.0]})
+    estimate = statistics.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(math.sqrt(1 * 4))
+    rows = seeds_of("a", {0: [8.0, 2.0, math.nan]}, status="diverged")
+    estimate = statistics.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(50.0)
+
+
+def test_path_length_ratio_sums_changes_whatever_the_order_of_the_rows():
+    rows = both({0: [0.0, 1.0, 2.0, 2.0]}, {0: [0.0, 3.0, -1.0, 0.0]}).sample(
+        frac=1, random_state=1
+    )
+    estimate = statistics.path_length_ratio(rows, 0.05, **PAIR, ceiling=100.0)
+    assert estimate.interval.value == pytest.approx(2 / 8)
+
+
+def test_end_value_difference_is_paired():
+    rows = both({0: [5.0], 1: [9.0], 2: [1.0]}, {1: [6.0], 0: [4.0], 7: [0.0]})
+    estimate = statistics.end_value_difference(rows, 0.05, **PAIR)
+    assert (estimate.interval.value, estimate.n) == (2.0, 2)
+    assert np.isfinite(estimate.interval.low)
+    rows = both({0: [5.0], 1: [9.0], 2: [np.nan]}, {1: [6.0], 0: [4.0], 2: [np.nan]})
+    estimate = statistics.end_value_difference(rows, 0.05, **PAIR)
+    assert (estimate.interval.value, estimate.n) == (np.inf, 3), "no seed is left out"
+
+
+def test_runs_without_a_common_seed_are_named():
+    with pytest.raises(ValueError, match="share no seed"):
+        statistics.end_value_ratio(both({0: [1.0]}, {1: [1.0]}), 0.05, **PAIR, ceiling=1.0)
+
+
+def test_late_change_counts_from_half_way_through():
+    rows = seeds_of("a", {0: [0.0, 3.0, 4.0, 4.0, 4.5], 1: [0.0, 9.0, 1.0, 2.0, 2.5]})
+    estimate = statistics.late_change(rows, 0.05, run="a", metric="loss")
+    assert (estimate.interval.value, estimate.n) == (1.0, 2)
+    rows = seeds_of("a", {0: [0.0, 1.0, 1.0], 1: [0.0, 1.0, math.nan]})
+    estimate = statistics.late_change(rows, 0.05, run="a", metric="loss")
+    assert estimate.interval.value == math.inf
+    assert math.isnan(estimate.interval.low)
+
+
+def test_end_value_minus_truncation():
+    rows = seeds_of("a", {0: [0.0, 5.0], 1: [0.0, 4.0]}).assign(truncation=4.0)
+    estimate = statistics.end_value_minus_truncation(rows, 0.05, run="a", metric="loss")
+    assert (estimate.interval.value, estimate.n) == (0.5, 2)

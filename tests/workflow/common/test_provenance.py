@@ -1,0 +1,137 @@
+"""Import closure, code hashes, versions, git state."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.lib.common import provenance
+
+FILES = {
+    "estimators/__init__.py": "from .pes import pes\nfrom .es_single import es_single\n",
+    "estimators/base.py": "from typing import NamedTuple\n",
+    "estimators/engine.py": "from . import base\nfrom tasks.base import Task\n",
+    "estimators/pes.py": "import numpy as np\nfrom .engine import step\n",
+    "estimators/es_single.py": "from estimators import engine\n",
+    "tasks/__init__.py": "DEFAULT = 1\nfrom tasks.quadratic import quadratic\n",
+    "tasks/base.py": "def f():\n    import workflow.lib.keys\n",
+    "tasks/quadratic.py": "from tasks import base\n",
+    "workflow/lib/keys.py": "",
+    "workflow/lib/attribute.py": "from tasks import DEFAULT\n",
+    "workflow/lib/cycle.py": "from workflow.lib import cycle, keys\n",
+}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def closure(root, *modules):
+    return [path.relative_to(root).as_posix() for path in provenance.import_closure(modules, root)]
+
+
+def test_closure_follows_absolute_relative_and_nested_imports(repository):
+    assert closure(repository, "estimators.pes") == [
+        "estimators/base.py",
+        "estimators/engine.py",
+        "estimators/pes.py",
+        "tasks/base.py",
+        "workflow/lib/keys.py",
+    ]
+
+
+def test_one_estimator_does_not_depend_on_another(repository):
+    assert "estimators/pes.py" not in closure(repository, "estimators.es_single", "tasks.quadratic")
+
+
+def test_a_name_defined_in_a_package_pulls_in_its_init(repository):
+    assert closure(repository, "workflow.lib.attribute") == [
+        "tasks/__init__.py",
+        "tasks/base.py",
+        "tasks/quadratic.py",
+        "workflow/lib/attribute.py",
+        "workflow/lib/keys.py",
+    ]
+
+
+def test_a_package_named_explicitly_counts_with_its_imports(repository):
+    assert "estimators/es_single.py" in closure(repository, "estimators")
+
+
+def test_import_cycles_end(repository):
+    assert closure(repository, "workflow.lib.cycle") == [
+        "workflow/lib/cycle.py",
+        "workflow/lib/keys.py",
+    ]
+
+
+def test_an_edited_import_is_seen_in_the_same_process(repository):
+    closure(repository, "tasks.quadratic")
+    (repository / "tasks/quadratic.py").write_text("")
+    assert closure(repository, "tasks.quadratic") == ["tasks/quadratic.py"]
+
+
+def test_unknown_module_is_named(repository):
+    with pytest.raises(ValueError, match=r"no module estimators\.ppes"):
+        provenance.import_closure(["estimators.ppes"], repository)
+
+
+def test_relative_root_gives_relative_paths(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    assert provenance.import_closure(["estimators.base"], Path()) == [Path("estimators/base.py")]
+
+
+def test_code_hashes_are_keyed_by_relative_path(repository):
+    before = provenance.code_hashes([repository / "tasks/base.py"], repository)
+    (repository / "tasks/base.py").write_text("changed = True\n")
+    after = provenance.code_hashes([repository / "tasks/base.py"], repository)
+    assert set(before) == set(after) == {"tasks/base.py"}
+    assert before != after
+
+
+def test_closure_needs_no_jax():
+    code = "import sys, workflow.lib.common.provenance; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_environment_names_versions_device_and_settings(monkeypatch):
+    monkeypatch.setenv("NPROC", "1")
+    found = provenance.environment()
+    assert found["python"] == sys.version.split()[0]
+    assert found["variables"]["NPROC"] == "1"
+    assert isinstance(found["settings"]["jax_threefry_partitionable"], bool)
+    assert all(found[key] for key in ("jax", "jaxlib", "numpy", "backend", "device_kind", "cpu"))
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+
+
+def test_git_state_knows_commit_and_edits(repository):
+    assert provenance.git_state(repository) == {"commit": "unknown", "dirty": None}
+    git(repository, "init")
+    git(repository, "add", ".")
+    git(repository, "commit", "--no-verify", "-m", "start")
+    clean = provenance.git_state(repository)
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (repository / "tasks/base.py").write_text("changed = True\n")
+    assert provenance.git_state(repository) == {"commit": clean["commit"], "dirty": True}
+    inside = repository / "tasks"
+    assert provenance.git_state(inside)["commit"] == "unknown", "another project's commit"
+
+
+def test_git_state_without_git(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert provenance.git_state(repository)["commit"] == "unknown"
+
+
+def test_peak_memory_is_in_megabytes():
+    assert 10 < provenance.peak_memory_mb() < 100_000

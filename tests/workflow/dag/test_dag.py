@@ -1,0 +1,212 @@
+"""The whole workflow at smoke scale, in a copy of the artifact whose path has a space."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from tests.helpers.artifact import (
+    ROOT,
+    call,
+    copy_artifact,
+    edited,
+    planned,
+    processor_seconds,
+    snakemake,
+    verify,
+    written,
+)
+from workflow.lib.plan import catalogue, spec
+from workflow.lib.plan.dag import Dag
+
+pytestmark = pytest.mark.dag
+
+KNOBS = {"scale": "smoke", "experiments": "all", "seeds": 0}
+NOTHING = "Nothing to be done"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the artifact in which the smoke DAG ran from scratch."""
+    folder = copy_artifact(tmp_path_factory.mktemp("dag") / "an artifact")
+    done = snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def messages(jobs):
+    """Return the messages of the given jobs."""
+    return {f"Run: {job.spec['experiment']}/{job.spec['run']}, {job.parquet.stem}" for job in jobs}
+
+
+def downstream(experiment):
+    """Return the messages of what is made from the runs of an experiment."""
+    figures = catalogue.load("figures").items()
+    drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
+    rested_on = sum(map(catalogue.rests_on, catalogue.load("claims").values()), ())
+    return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
+
+
+def test_every_declared_file_is_made(finished):
+    dag = Dag.from_config(KNOBS)
+    summaries = [dag.path(f"tables/{name}.csv") for name in dag.experiments]
+    files = [*dag.runs, *dag.tables, *summaries, *dag.figures, dag.claims]
+    files.append(dag.claims.replace(".md", ".json"))
+    assert len(files) > 40
+    assert [file for file in files if not (finished / file).is_file()] == []
+
+
+def test_afterwards_there_is_nothing_to_do_and_that_is_found_fast(finished):
+    """In 5 s of processor time, which others on the machine do not lengthen."""
+    began = processor_seconds()
+    done = snakemake(finished, "--dry-run")
+    assert processor_seconds() - began < 5
+    assert NOTHING in done.stdout
+
+
+def test_results_verify(finished):
+    done = verify(finished)
+    assert done.returncode == 0, done.stdout
+    assert "all verified" in done.stdout
+    assert snakemake(finished, "--cores", "1", "verify").returncode == 0
+
+
+def test_a_flipped_byte_is_named(finished):
+    run = "results/smoke/runs/quadratic_bias/pes/seeds-0-49.parquet"
+    content = bytearray((finished / run).read_bytes())
+    content[len(content) // 4] ^= 1
+    with written(finished / run, content):
+        done = verify(finished)
+        rule = snakemake(finished, "--cores", "1", "verify")
+    assert done.returncode == rule.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if line.startswith(run))
+    assert "damaged" in line
+    assert f"repair: rm -f {run}" in line
+
+
+def test_an_edited_estimator_repeats_its_runs_and_what_rests_on_them(finished):
+    """A run whose hyperparameters are chosen from one of these runs waits for the choice."""
+    jobs = [job for job in spec.jobs("smoke") if "estimators.es_gen" in spec.modules(job.spec)]
+    chosen_from = {job.spec["experiment"] for job in jobs}
+    jobs += [
+        job
+        for job in spec.jobs("smoke")
+        if job.spec.get("tuned", {}).get("experiment") in chosen_from and job not in jobs
+    ]
+    expected = messages(jobs) | {"Hyperparameters: copy_task_tuning"}
+    for experiment in {job.spec["experiment"] for job in jobs}:
+        expected |= downstream(experiment)
+    with edited(finished / "estimators/es_gen.py", '"""', '"""Edited. '):
+        assert planned(finished) == expected
+    assert planned(finished) == set()
+
+
+def test_an_edited_figure_is_drawn_again_alone(finished):
+    with edited(finished / "figures/fig05_influence_balancing.py", '"""', '"""Edited. '):
+        assert planned(finished) == {"Figure: fig05_influence_balancing"}
+
+
+def test_an_edited_claim_is_judged_again_alone(finished):
+    claims = finished / "workflow/config/claims.yaml"
+    with edited(claims, "threshold: [-0.05, 0.05]", "threshold: [-0.04, 0.05]"):
+        assert planned(finished) == {"Claims"}
+
+
+def test_an_edited_number_repeats_the_runs_it_belongs_to(finished):
+    jobs = [job for job in spec.jobs("smoke", ("quadratic_bias",)) if job.spec["run"] == "es_gen"]
+    assert len(jobs) == 1
+    experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "resample_every: 2", "resample_every: 3"):
+        assert planned(finished) == messages(jobs) | downstream("quadratic_bias")
+
+
+def test_more_seeds_run_only_the_missing_block(finished):
+    experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
+    runs = {job.spec["run"] for job in spec.jobs("smoke", ("quadratic_bias",))}
+    new = {f"Run: quadratic_bias/{run}, seeds-50-59" for run in runs}
+    with edited(experiment, "    seeds: 50 ", "    seeds: 60 "):
+        assert planned(finished) == new | downstream("quadratic_bias")
+
+
+def test_published_tables_are_drawn_without_jax_and_left_alone(finished, tmp_path):
+    """Anything that imports jax fails here; tables older than the code are not made anew."""
+    tables = finished / "results/published/tables"
+    shutil.copytree(finished / "results/smoke/tables", tables)
+    for table in tables.iterdir():
+        os.utime(table, (0, 0))
+    before = {table.name: table.read_bytes() for table in tables.iterdir()}
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax/__init__.py").write_text("raise ImportError('no jax here')\n")
+    config = ("scale=published",)
+    done = snakemake(finished, "--cores", "2", config=config, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    dag = Dag.from_config(KNOBS)
+    for file in (*dag.figures, dag.claims):
+        published = file.replace("results/smoke", "results/published")
+        assert (finished / published).is_file(), published
+    assert {table.name: table.read_bytes() for table in tables.iterdir()} == before
+    for csv in (finished / "results/smoke/figures").glob("*.csv"):
+        assert csv.read_bytes() == (finished / "results/published/figures" / csv.name).read_bytes()
+
+
+def test_the_report_shows_every_figure_with_its_caption(finished):
+    done = snakemake(finished, "--report", "report.html")
+    assert done.returncode == 0, done.stdout
+    page = (finished / "report.html").read_text()
+    for name in catalogue.load("figures"):
+        caption = (ROOT / f"workflow/report/{name}.rst").read_text()
+        title = caption.removeprefix("**").partition("**")[0]
+        assert f"<strong>{title}</strong>" in page
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A copy of the artifact in which nothing ran."""
+    return copy_artifact(tmp_path_factory.mktemp("dag") / "a fresh artifact")
+
+
+@pytest.mark.parametrize(
+    ("knob", "line"),
+    [
+        ("scal=smoke", "snakemake: unknown --config knob 'scal'; the nearest is 'scale'"),
+        ("scale=smok", "snakemake: --config, scale: 'smok' is not one of"),
+        ("experiments=quadratic", "snakemake: unknown experiment 'quadratic'; the nearest is"),
+        ("seeds=few", "snakemake: --config, seeds: 'few' is not of type 'integer'"),
+        ("scale=published", "snakemake: results/published/tables has no tables"),
+    ],
+)
+def test_a_wrong_knob_is_one_line_and_no_traceback(fresh, knob, line):
+    done = snakemake(fresh, "--dry-run", config=(knob,))
+    assert done.returncode == 1
+    assert line in done.stdout
+    assert "File " not in done.stdout
+    assert len(done.stdout.splitlines()) == 2, "Snakemake's line about the configuration, and ours"
+
+
+def test_a_wrong_experiment_stops_before_any_job(fresh):
+    experiment = fresh / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "    num_particles: 100 # ours", "    num_particles: 101 # ours"):
+        done = snakemake(fresh, "--cores", "1")
+    assert done.returncode != 0
+    assert re.search(
+        r"^preflight: quadratic_bias/\w+: num_particles=101 must be even.*try 102$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert not (fresh / "results/smoke/runs").exists()
+
+
+def test_an_unknown_estimator_is_one_line(fresh):
+    experiment = fresh / "workflow/config/experiments/quadratic_bias.yaml"
+    with edited(experiment, "{name: pes,", "{name: pse,"):
+        done = snakemake(fresh, "--dry-run")
+    line = "snakemake: unknown estimator of quadratic_bias/pes 'pse'; the nearest is 'pes'"
+    assert line in done.stdout.splitlines()
+
+
+def test_the_workflow_is_lint_free(fresh):
+    done = call(fresh, "snakemake", "--lint")
+    assert done.returncode == 0, done.stdout
+    done = call(fresh, "snakefmt", "--check", "Snakefile", "workflow/rules")
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,108 @@
+"""Random search: uniform candidates, the lowest loss wins, every inner step is charged."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import estimators
+import tasks
+from tasks.base import Task
+from workflow.lib.protocols import random_search
+from workflow.lib.protocols._compute import Checkpoint
+
+SEEDS = range(3)
+BOX = {"x": [-1.0, 3.0]}
+
+
+def bowl(horizon=5):
+    """Return a task whose summed loss is T (|x| - 1)², NaN where the first entry is below 0."""
+
+    def step(key, theta, state, t):
+        loss = (jnp.linalg.norm(theta["x"]) - 1.0) ** 2
+        return state, jnp.where(theta["x"][0] < 0, jnp.nan, loss)
+
+    return Task(
+        init_theta=lambda key: {"x": jnp.full(2, 2.5)},
+        init_state=lambda key, theta: jnp.zeros(()),
+        step=step,
+        horizon=horizon,
+        evaluate=lambda key, theta: {"meta_loss": step(key, theta, 0.0, 0)[1], "x": theta["x"][0]},
+    )
+
+
+def run(tmp_path, task, **options):
+    options = {"candidates": 400, "log_every": 100, "box": BOX} | options
+    return random_search.run(
+        task, None, SEEDS, Checkpoint(tmp_path / "none", {}, interval_s=3600), **options
+    )
+
+
+def values(outcome, metric):
+    return outcome.rows[outcome.rows["metric"] == metric].pivot(
+        index="outer_step", columns="seed", values="value"
+    )
+
+
+def test_it_finds_the_optimum_and_pays_for_all_steps(tmp_path):
+    """Of 400 uniform candidates in a box of 4x4, the best is within 0.1 of a ring of length
+    about π/2 in the quarter that is not NaN: the chance to miss is (1 - 0.02)^400 < 1e-3 a seed."""
+    outcome = run(tmp_path, bowl())
+    losses = values(outcome, "meta_loss")
+    assert list(losses.index) == [100, 200, 300, 400]
+    assert (losses.diff().iloc[1:] <= 0).all().all()
+    assert (losses.iloc[-1] < 0.01).all()
+    assert (values(outcome, "best_meta_loss") == losses).all().all()
+    compute = outcome.rows.groupby("outer_step")["inner_steps"].first()
+    assert compute.tolist() == [500, 1000, 1500, 2000]
+    assert outcome.status == dict.fromkeys(SEEDS, "ok")
+
+
+def test_seeds_differ_and_nan_never_wins(tmp_path):
+    outcome = run(tmp_path, bowl())
+    ends = values(outcome, "x").iloc[-1]
+    assert ends.nunique() == len(SEEDS)
+    assert (ends >= 0).all()
+
+
+def test_candidates_are_uniform_in_the_box():
+    """A loss that prefers large x finds the upper corner of the box of area 16.
+
+    No candidate has a sum above 5.5 with probability (1 - 0.5²/2/16)^4000 = 3e-14.
+    """
+    task = bowl()._replace(step=lambda key, theta, state, t: (state, -theta["x"].sum()))
+    start = random_search.Incumbent({"x": jnp.zeros(2)}, jnp.array(jnp.inf))
+    key, first = jax.random.key(0), jnp.int32(0)
+    found = random_search.search(task, BOX, 4000, start, key, first)
+    assert (found.theta["x"] <= 3.0).all()
+    assert found.theta["x"].sum() > 5.5
+
+
+def test_blocks_do_not_change_the_search(tmp_path):
+    ends = [values(run(tmp_path, bowl(), log_every=n), "x").iloc[-1] for n in (50, 400)]
+    np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"candidates": 0}, "log_every=100 must divide candidates=0"),
+        ({"log_every": 300}, "log_every=300 must divide candidates=400"),
+        ({"box": {}}, r"box lacks x: give \[lowest, highest\]"),
+        ({"box": {"y": [0.0, 1.0]}}, "unknown entry of box 'y'"),
+        ({"box": {"x": [1.0, 0.0]}}, r"box x=\[1.0, 0.0\] must be \[lowest, highest\]"),
+        ({"box": {"x": [0.0, float("nan")]}}, r"box x=\[0.0, nan\]"),
+    ],
+)
+def test_unfit_hyperparameters_are_named(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, bowl(), **options)
+
+
+def test_it_needs_an_end_and_no_estimator(tmp_path):
+    with pytest.raises(ValueError, match="random_search needs a task with a horizon"):
+        run(tmp_path, tasks.influence_balancing())
+    estimator = estimators.full_es(tasks.quadratic(), num_particles=2, sigma=0.1)
+    options = {"candidates": 1, "log_every": 1, "box": BOX}
+    with pytest.raises(ValueError, match="random_search has no estimator"):
+        random_search.check(bowl(), estimator, **options)

@@ -1,0 +1,94 @@
+"""What is published: redrawn and judged without jax, and its report in a real browser."""
+
+import shutil
+
+import pytest
+
+from tests.helpers import browser
+from tests.helpers.artifact import ROOT, copy_artifact, processor_seconds, snakemake
+from workflow.lib.common import store
+from workflow.lib.plan import catalogue
+
+pytestmark = pytest.mark.dag
+PUBLISHED = "results/published"
+CONFIG = ("scale=published",)
+PROCESSOR_SECONDS = 120  # hence two minutes, on one core
+COLUMN_PIXELS = 975  # the narrowest figure: 3.25 inches
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A copy of the artifact with its published tables alone, drawn and judged; jax fails there."""
+    folder = copy_artifact(tmp_path_factory.mktemp("published") / "an artifact")
+    shutil.copytree(ROOT / PUBLISHED / "tables", folder / PUBLISHED / "tables")
+    jax = tmp_path_factory.mktemp("no jax") / "jax"
+    jax.mkdir()
+    (jax / "__init__.py").write_text("raise ImportError('no jax here')\n")
+    began = processor_seconds()
+    for arguments in (("--cores", "2"), ("--report", "report.html")):
+        done = snakemake(folder, *arguments, config=CONFIG, PYTHONPATH=str(jax.parent))
+        assert done.returncode == 0, done.stdout
+    assert processor_seconds() - began < PROCESSOR_SECONDS
+    return folder
+
+
+def test_the_published_verdicts_are_those_of_the_published_tables(published):
+    first, second = (store.read_json(f / PUBLISHED / "claims.json") for f in (ROOT, published))
+    assert first == second, "stale: make readme"
+
+
+def test_the_published_figures_are_those_that_the_tables_give(published):
+    drawn = {path.name for path in (published / PUBLISHED / "figures").glob("*.p[dn][fg]")}
+    assert drawn == {path.name for path in (ROOT / PUBLISHED / "figures").glob("*.p[dn][fg]")}
+
+
+@pytest.mark.skipif(browser.missing() != "", reason=f"not installed: {browser.missing()}")
+def test_the_report_opens_in_a_browser(published, tmp_path):
+    """Claims come first and are shown with their verdicts; figures have captions and are drawn."""
+    judged = store.read_json(published / PUBLISHED / "claims.json")["claims"]
+    drawn = {path.stem for path in (published / PUBLISHED / "figures").glob("*.png")}
+    (tmp_path / "report").mkdir()  # alone: it needs no other file
+    page_file = shutil.copy(published / "report.html", tmp_path / "report")
+    with browser.window(tmp_path / "profile") as page:
+        page.open(f"file://{page_file}")
+        page.wait("return document.body.innerText.includes('RESULTS')")
+        headings = page.text().split("RESULTS")[1].split()
+        assert headings[0] == "Claims"
+        page.click("Claims")
+        show(page)
+        page.wait("return document.querySelector('iframe') !== null")
+        page.inside(0)
+        page.wait("return document.querySelectorAll('td').length > 0")
+        shown = page.text()
+        page.inside(None)
+        for name, claim in judged.items():
+            assert name in shown
+            assert claim["verdict"] == "NOT RUN" or claim["verdict"] in shown
+        for name in sorted(drawn):
+            check_figure(page, f"file://{page_file}", name)
+        assert page.errors() == []
+
+
+def show(page, icon="eye", row=0):
+    """Click an icon of a row of the list of results."""
+    rows = "document.querySelectorAll('nav tbody tr')"
+    page.wait(f"return {rows}.length > {row}")
+    page.run(f"{rows}[{row}].querySelector('a[iconname={icon}]').click()")
+
+
+def check_figure(page, url, name):
+    """Open a figure of the report: its picture is decoded, its caption is there."""
+    entry = catalogue.load("figures")[name]
+    page.open("about:blank")
+    page.open(url)
+    page.click(entry["category"])
+    caption = (ROOT / f"workflow/report/{name}.rst").read_text().split("**")[1]
+    row = page.wait(
+        "const rows = [...document.querySelectorAll('nav tbody tr')];"
+        f"const at = rows.findIndex(row => row.innerText.includes({caption!r}));"
+        "return at < 0 ? false : `${at}`"
+    )
+    show(page, row=row)
+    assert page.wait(f"return [...document.images].some(i => i.naturalWidth >= {COLUMN_PIXELS})")
+    show(page, "information-circle", row)
+    assert page.wait(f"return document.body.innerText.includes({caption!r})")

@@ -1,0 +1,202 @@
+"""The claims ledger: each claim of the paper as an estimate, an interval and a verdict.
+
+A claim names a statistic (`claims.py`) with its arguments, one set per case, and the region where
+the paper says the statistic lies. A case is
+
+* PASS if its whole interval is inside the region,
+* FAIL if its whole interval is outside,
+* INCONCLUSIVE if the interval straddles the region's border, or does not exist.
+
+A claim passes if every case does, and fails if one does. A claim whose experiments were not all run
+is listed as NOT RUN, and why; it has no part in what follows.
+
+Many cases are judged at once, so some would be judged wrongly at 95 % each. Verdicts therefore
+rest on intervals widened by Holm's step-down procedure (1979), over all cases of all claims of one
+ledger: with m cases, those that are decided (PASS or FAIL) by intervals of coverage 1 - α/m are set
+aside, the others are judged again with α over the number left, and so on until no more are decided.
+For independent cases no verdict is wrong with probability 1 - α (Shaffer 1980, since a case may be
+decided either way). The intervals shown are those of the last round, for every case, so that
+verdict and interval always agree; they are not a joint confidence region. The interval and the
+verdict that a case would have by itself stand beside them. What is counted rather than sampled has
+an interval of no width, is decided at once and costs the others nothing.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from workflow.lib.claims import comparisons, statistics
+from workflow.lib.common import stats
+from workflow.lib.plan import catalogue
+
+PASS, FAIL, INCONCLUSIVE, NOT_RUN = "PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"
+WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
+Seeds = Mapping[str, pd.DataFrame]
+Jobs = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def verdict(interval: stats.Interval, comparison: str, threshold: Sequence[float]) -> str:
+    """Return PASS, FAIL or INCONCLUSIVE for an interval against a region.
+
+    Args:
+        interval: NaN bounds mean that there is no interval.
+        comparison: "above" or "below" one threshold, "within" or "outside" two.
+        threshold: one or two numbers, fixed in claims.yaml before the runs.
+    """
+    halves = {"above": (threshold[0], math.inf), "below": (-math.inf, threshold[0])}
+    low, high = halves.get(comparison, tuple(threshold))
+    inside = low < interval.low and interval.high < high
+    beyond = interval.high < low or interval.low > high
+    if comparison == "outside":
+        inside, beyond = beyond, inside
+    return PASS if inside else FAIL if beyond else INCONCLUSIVE
+
+
+class Case:
+    """One case of one claim, judged at any share of α = 5 %."""
+
+    def __init__(self, claim: Mapping[str, Any], arguments: Mapping[str, Any], data: Any) -> None:
+        self.arguments, self._claim = dict(arguments), claim
+        self._data = _rows_about(data, arguments)
+        self._statistic = statistics.STATISTICS[claim["statistic"]]
+        try:
+            inspect.signature(self._statistic).bind(data, stats.ALPHA, **arguments)
+        except TypeError as error:
+            raise ValueError(f"statistic '{claim['statistic']}': {error}") from error
+
+    def judge(self, share: float) -> tuple[stats.Interval, str, int]:
+        """Return interval, verdict and number of seeds at `share` times α."""
+        interval, n = self._statistic(self._data, share * stats.ALPHA, **self.arguments)
+        decided = verdict(interval, self._claim["comparison"], self._claim["threshold"])
+        return interval, decided, n
+
+    def entry(self, share: float) -> dict[str, Any]:
+        """Return what the ledger says about the case; a number that does not exist is null."""
+        interval, decided, n = self.judge(share)
+        alone, decided_alone, _ = self.judge(1.0)
+        return {
+            "arguments": self.arguments,
+            "value": _number(interval.value),
+            **_bounds(interval, decided),
+            "alone": _bounds(alone, decided_alone),
+            "n": n,
+        }
+
+
+def _rows_about(data: pd.DataFrame, arguments: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows of the runs that a case names, for speed; all, where it names them otherwise.
+
+    A case without any row keeps all of them as well: its statistic then says what is missing.
+    """
+    names = [arguments[key] for key in ("run", "reference") if key in arguments]
+    rows = data[data["run"].isin(names)] if names else data
+    return rows if len(rows) else data
+
+
+def _bounds(interval: stats.Interval, decided: str) -> dict[str, Any]:
+    """Return the bounds of an interval with the verdict they lead to."""
+    return {"low": _number(interval.low), "high": _number(interval.high), "verdict": decided}
+
+
+def _number(value: Any) -> float | None:
+    """Return a float, or None if it is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def holm_share(cases: Sequence[Callable[[float], str]]) -> float:
+    """Return the share of α that each case has in the last round of Holm's procedure.
+
+    Args:
+        cases: each maps a share of α to its verdict.
+    """
+    left = list(cases)
+    while left:
+        share = 1 / len(left)
+        undecided = [case for case in left if case(share) == INCONCLUSIVE]
+        if len(undecided) in (0, len(left)):
+            return share
+        left = undecided
+    return 1.0
+
+
+def judge(chosen: Mapping[str, Mapping[str, Any]], seeds: Seeds, jobs: Jobs) -> dict[str, Any]:
+    """Return the ledger, as plain JSON data: claims, correction, and the summary over tasks.
+
+    Args:
+        chosen: claims as in claims.yaml.
+        seeds: {experiment: the rows of every seed}, of those that were run.
+        jobs: {experiment: the costs of its jobs}, of the same.
+
+    Raises:
+        ValueError: a case's arguments do not fit its statistic, or an experiment lacks a run; the
+            line names the claim.
+    """
+    results = comparisons.outcomes(seeds)
+    judged: dict[str, list[Case]] = {}
+    for name, claim in chosen.items():
+        needed = catalogue.rests_on(claim)
+        if needed and set(needed) <= set(seeds):
+            data = seeds[claim["experiment"]] if "experiment" in claim else results
+            judged[name] = _named(name, lambda c=claim, d=data: [Case(c, a, d) for a in c["cases"]])
+    cases = [(name, case) for name, members in judged.items() for case in members]
+    share = holm_share([_verdict_of(name, case) for name, case in cases])
+    table = comparisons.summary(results)
+    return {
+        "claims": {
+            name: _named(name, lambda n=name, c=claim: _entry(c, judged.get(n), share, seeds, jobs))
+            for name, claim in chosen.items()
+        },
+        "correction": {"procedure": "Holm", "cases": len(cases), "share": share},
+        "summary": [
+            {key: None if value != value else value for key, value in row.items()}
+            for row in table.to_dict("records")
+        ],
+    }
+
+
+def _named(name: str, make: Callable[[], Any]) -> Any:
+    """Return what `make` returns; an error names the claim."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"claim '{name}': {error}") from error
+
+
+def _verdict_of(name: str, case: Case) -> Callable[[float], str]:
+    """Return the function from a share of α to the verdict of a case."""
+    return lambda share: _named(name, lambda: case.judge(share)[1])
+
+
+def _entry(
+    claim: Mapping[str, Any], cases: Sequence[Case] | None, share: float, seeds: Seeds, jobs: Jobs
+) -> dict[str, Any]:
+    """Return what the ledger says about one claim."""
+    needed = catalogue.rests_on(claim)
+    if cases is None:
+        missing = [name for name in needed if name not in seeds]
+        return {**claim, "cases": [], "verdict": NOT_RUN, "missing": missing}
+    entries = [case.entry(share) for case in cases]
+    costs = [job for name in needed for job in jobs[name]]
+    frames = [seeds[name] for name in needed]
+    scale = frames[0]["scale"].iloc[0]
+    return {
+        **claim,
+        "cases": entries,
+        "verdict": _worst(entry["verdict"] for entry in entries),
+        "verdict_alone": _worst(entry["alone"]["verdict"] for entry in entries),
+        "command": catalogue.command(claim, scale),
+        "seconds": round(sum(job["timings"]["wall_s"] for job in costs), 1),
+        "memory_mb": max((job.get("peak_memory_mb") or 0.0 for job in costs), default=0.0) or None,
+        "hardware": sorted({job.get("cpu") or job["device_kind"] for job in costs}),
+        "scale": scale,
+        "data": sorted({name for frame in frames for name in frame["data"].unique()} - {""}),
+    }
+
+
+def _worst(verdicts: Any) -> str:
+    """Return the worst of some verdicts."""
+    found = set(verdicts)
+    return next(name for name in WORST_FIRST if name in found)

@@ -1,0 +1,81 @@
+"""What a claim takes from the rows of an experiment: the values of every seed of a run.
+
+Runs are compared at equal compute: what one of them did beyond the compute of the others is left
+out (truncated ES pays N + 1 unrolls for an update where the others pay N).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.common import stats
+
+END_SHARE = 0.1
+
+
+class Estimate(NamedTuple):
+    """A statistic of one case: its interval and how many seeds it rests on."""
+
+    interval: stats.Interval
+    n: int
+
+
+def mean_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
+    """Return the mean over seeds; with one that is not finite it is +inf, without an interval."""
+    if np.isfinite(values).all():
+        return Estimate(stats.mean(values, alpha), len(values))
+    return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
+
+
+def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
+    """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
+
+    Args:
+        seeds: the rows of every seed of an experiment.
+        run: name of a run.
+        metric: name of a metric.
+
+    Raises:
+        ValueError: the experiment has no such metric of such a run.
+    """
+    rows = rows_of(seeds, run, metric)
+    points = np.sort(rows["outer_step"].unique())
+    last = points[-math.ceil(END_SHARE * len(points)) :]
+    values = rows["value"].where(
+        np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
+    )
+    return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
+
+
+def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:
+    """Return the rows of one metric of some runs, up to the compute that all of them reached.
+
+    Compute is inner steps, summed over particles and averaged over seeds, whose inner problems may
+    differ in length. A gradient method follows a single path, though, where an ES method follows N
+    side by side: with one among the runs, compute is the inner steps of one path, the sum over N.
+
+    Args:
+        table: the rows of every seed of an experiment, or its summary.
+        runs: names of the runs that are compared.
+        metric: name of a metric.
+
+    Raises:
+        ValueError: the experiment has no such metric of one of the runs.
+    """
+    rows = pd.concat([rows_of(table, run, metric) for run in dict.fromkeys(runs)])
+    single = rows["num_particles"].isna() & (rows["estimator"] != "")
+    paths = rows["num_particles"].fillna(1.0) if single.any() else 1.0
+    points = rows.groupby(["run", "outer_step"])["inner_steps"]
+    compute = points.transform("mean") / paths
+    return rows[compute <= compute.groupby(rows["run"]).max().min()]
+
+
+def rows_of(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
+    """Return the rows of one metric of one run."""
+    rows = seeds[(seeds["run"] == run) & (seeds["metric"] == metric)]
+    if rows.empty:
+        raise ValueError(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")
+    return rows

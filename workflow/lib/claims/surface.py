@@ -1,0 +1,44 @@
+"""What claims take from a slice of a meta-loss: how rugged it is, raw and smoothed.
+
+A slice is a run of the protocol `landscape` over one outer parameter; cells are in its order.
+"""
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.claims.seed_values import Estimate, mean_over_seeds, rows_of
+
+RAW = "meta_loss"
+
+
+def values(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
+    """Return a metric along a slice: a row for each seed, a column for each cell."""
+    rows = rows_of(seeds, run, metric)
+    return rows.pivot(index="seed", columns="cell", values="value")
+
+
+def sign_changes(heights: np.ndarray) -> np.ndarray:
+    """Return how often the slope along the last axis changes its sign; flat pieces count for none.
+
+    Args:
+        heights: [seeds, cells].
+    """
+    signs = np.sign(np.diff(heights, axis=-1))
+    return np.array([np.count_nonzero(np.diff(row[row != 0])) for row in signs])
+
+
+def steepest(heights: np.ndarray) -> np.ndarray:
+    """Return the largest |difference| between neighbours of each seed, [seeds]."""
+    return np.abs(np.diff(heights, axis=-1)).max(axis=-1)
+
+
+def sign_change_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Estimate the sign changes of the slope of a smoothed slice over those of the raw one."""
+    smooth, raw = (sign_changes(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
+    return mean_over_seeds(smooth / raw, alpha)
+
+
+def steepest_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Estimate the steepest slope of a smoothed slice over that of the raw one."""
+    smooth, raw = (steepest(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
+    return mean_over_seeds(smooth / raw, alpha)

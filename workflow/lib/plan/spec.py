@@ -1,0 +1,227 @@
+"""From experiment YAML to jobs: what every run of the artifact is, before anything runs.
+
+An experiment file names a task, an estimator and a protocol with their hyperparameters; a run may
+override them, and so may a scale. The result is one plain, canonical specification per job, whose
+sha256 decides whether a finished result is still the one that is asked for. Nothing here imports
+jax, so that the Snakefile may use it.
+"""
+
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import yaml
+
+from workflow.lib.common.choices import check_choice
+from workflow.lib.common.paths import ROOT, WORKFLOW
+
+SCALES = ("smoke", "laptop", "paper")
+PARTS = ("task", "estimator", "protocol")
+FOLDERS = {
+    "task": "tasks",
+    "estimator": "estimators",
+    "protocol": "workflow/lib/protocols",
+}
+NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
+
+
+class Knobs(NamedTuple):
+    """The knobs of `snakemake --config`.
+
+    Attributes:
+        scale: one of `SCALES`, or "published".
+        experiments: names of experiments.
+        seeds: number of seeds in place of the experiments' own, or None.
+    """
+
+    scale: str
+    experiments: tuple[str, ...]
+    seeds: int | None
+
+
+class Job(NamedTuple):
+    """One process: one run of one experiment, for a block of seeds.
+
+    Attributes:
+        parquet: the result, relative to the repository root; its sidecar has the suffix `.json`.
+        spec: the resolved specification, plain JSON data.
+    """
+
+    parquet: Path
+    spec: dict[str, Any]
+
+    @property
+    def sidecar(self) -> Path:
+        """The commit mark of the result, written last."""
+        return self.parquet.with_suffix(".json")
+
+
+def canonical(spec: Mapping[str, Any]) -> str:
+    """Return the one JSON text of a specification: sorted keys, no spaces."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256(spec: Mapping[str, Any]) -> str:
+    """Return the sha256 of the canonical JSON text."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+def read_knobs(config: Mapping[str, Any]) -> Knobs:
+    """Return the knobs of `snakemake --config`, checked.
+
+    Raises:
+        ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
+    """
+    schema = _schema("config")
+    for knob in config:
+        check_choice("--config knob", knob, tuple(schema["properties"]))
+    check_schema(dict(config), "config", "--config")
+    chosen = config["experiments"]
+    names = experiments() if chosen == "all" else tuple(chosen.split(","))
+    for name in names:
+        check_choice("experiment", name, experiments())
+    return Knobs(config["scale"], names, config["seeds"] or None)
+
+
+def modules(spec: Mapping[str, Any]) -> list[str]:
+    """Return the dotted names of the modules that a run's numbers come from."""
+    names = [f"tasks.{spec['task']['name']}", f"workflow.lib.protocols.{spec['protocol']['name']}"]
+    names += [f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else []
+    return names + (["tasks.learned_optimizer"] if "trained" in spec else [])
+
+
+@functools.cache
+def experiments() -> tuple[str, ...]:
+    """Return the names of all experiments, sorted: the files of workflow/config/experiments."""
+    return tuple(sorted(path.stem for path in (WORKFLOW / "config/experiments").glob("*.yaml")))
+
+
+def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = None) -> list[Job]:
+    """Return the jobs of experiments at a scale.
+
+    Args:
+        scale: one of `SCALES`.
+        names: experiments; default: all of them.
+        seeds: number of seeds, in place of the experiments' own.
+
+    Raises:
+        ValueError: unknown scale or experiment, or an invalid experiment file; the line says which.
+    """
+    check_choice("scale", scale, SCALES)
+    return [job for name in names or experiments() for job in _experiment_jobs(name, scale, seeds)]
+
+
+def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
+    """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
+    for run, resolved in _resolve(name, scale).items():
+        own, block, start = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "first_seed"))
+        total = own if start else seeds or own  # tuning seeds keep their number
+        for first in range(start, start + total, block):
+            last = min(first + block, start + total) - 1
+            spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
+            folder = Path("results", scale, "runs", name, run)
+            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
+
+
+@functools.cache
+def _load(name: str) -> dict[str, Any]:
+    """Return the content of an experiment file, checked against its schema."""
+    check_choice("experiment", name, experiments())
+    path = WORKFLOW / "config/experiments" / f"{name}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    check_schema(content, "experiment", path.name)
+    return content
+
+
+def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
+    """Return {run: settings}: the experiment's, the scale's, the run's, the scale's for the run."""
+    experiment = _load(name)
+    override = experiment.get("scales", {}).get(scale, {})
+    unknown = set(override.get("runs", {})) - set(experiment["runs"])
+    for run in unknown:
+        check_choice(f"run in {name}.yaml, scales.{scale}", run, tuple(experiment["runs"]))
+    base = _merge(experiment, override)
+    resolved = {}
+    for run, own in experiment["runs"].items():
+        settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
+        for member, chosen in _swept(run, settings):
+            where = f"{name}/{member}"
+            parts = {part: _named(part, chosen.get(part), where) for part in PARTS}
+            resolved[member] = parts | {
+                "data": chosen.get("data"),
+                "seeds": chosen["seeds"],
+                "seeds_per_job": chosen["seeds_per_job"],
+                "first_seed": chosen.get("first_seed", 0),
+            }
+            waits = {key: chosen[key] for key in ("tuned", "trained") if key in chosen}
+            resolved[member] |= waits
+    return resolved
+
+
+def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the runs of a sweep, `{run}_{value}`: one for each combination of its values.
+
+    `sweep: {estimator.truncation: [1, 10]}` is two runs; a run without a sweep is one.
+    """
+    sweep = settings.get("sweep", {})
+    for values in itertools.product(*sweep.values()):
+        chosen = dict(settings)
+        for place, value in zip(sweep, values, strict=True):
+            part, hyperparameter = place.split(".")
+            chosen[part] = {**chosen.get(part, {}), hyperparameter: value}
+        words = [f"{value:g}".replace(".", "p").replace("-", "m") for value in values]
+        yield "_".join([run, *words]), chosen
+
+
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `override` on top; a part under another name replaces the base's."""
+    merged = dict(base)
+    for key, value in override.items():
+        same_part = (
+            key in PARTS
+            and isinstance(merged.get(key), Mapping)
+            and isinstance(value, Mapping)
+            and value.get("name", merged[key]["name"]) == merged[key]["name"]
+        )
+        merged[key] = {**merged[key], **value} if same_part else value
+    return merged
+
+
+def _named(kind: str, part: Mapping[str, Any] | None, where: str) -> dict[str, Any] | None:
+    """Split a part into its name, which must be known, and its hyperparameters."""
+    if part is None:
+        return None
+    if "name" not in part:
+        raise ValueError(
+            f"{where}: its {kind} has no name; give it one of {', '.join(known(kind))}"
+        )
+    check_choice(f"{kind} of {where}", part["name"], known(kind))
+    return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
+
+
+@functools.cache
+def known(kind: str) -> tuple[str, ...]:
+    """Return the names of all tasks, estimators or protocols: the files of their folder."""
+    files = (ROOT / FOLDERS[kind]).glob("[a-z]*.py")
+    return tuple(sorted(file.stem for file in files if file.stem not in NOT_NAMED))
+
+
+def check_schema(content: Any, schema: str, source: str) -> None:
+    """Raise ValueError, one line, if `content` does not fit schemas/{schema}.schema.yaml."""
+    validator = jsonschema.Draft202012Validator(_schema(schema))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if error is not None:
+        where = error.json_path.removeprefix("$").removeprefix(".") or "top level"
+        raise ValueError(f"{source}, {where}: {error.message}")
+
+
+@functools.cache
+def _schema(name: str) -> dict[str, Any]:
+    """Return a JSON schema."""
+    path = WORKFLOW / "schemas" / f"{name}.schema.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,128 @@
+"""Protocol: what an estimator needs, counted: perturbations, arrays, and the code of its own file.
+
+An inner problem that only writes down the parameters it meets, run at a frozen θ through the public
+estimator, shows how many perturbations each particle had. Nothing is random in the counts. Metrics:
+
+* `perturbations`: different perturbations of one particle in an inner problem (the most over all);
+* `numbers_drawn`: different perturbation numbers of all pairs in an inner problem;
+* `arrays_kept`: arrays with a number per pair and parameter that the state holds between unrolls;
+* `arrays_in_use`: the same, and those that one update is given beside the state;
+* `statements`, `lines`: of the estimator's file, without docstrings, comments and blank lines.
+"""
+
+import ast
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from estimators.base import Estimator, check_horizon
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.common.paths import ROOT
+from workflow.lib.protocols._compute import Checkpoint, Outcome, Program, tidy, timings
+
+
+def run(
+    task: Task, estimator: Estimator | None, seeds: range, checkpoint: Checkpoint, *, file: str
+) -> Outcome:
+    """Count.
+
+    Args:
+        task: gives θ and the horizon T; its inner steps are not run.
+        estimator: of the antithetic ES family, lockstep, without `chunk_size`.
+        seeds: every seed gets the same counts.
+        checkpoint: not used: a job takes a second.
+        file: the estimator's file, relative to the repository.
+
+    Raises:
+        ValueError: there is no estimator or no such file, or inner problems never end.
+    """
+    check(task, estimator, file=file)
+    recorder = _recorder(task)
+    rebuilt = estimator.rebuild(recorder)
+    key = jax.random.key(seeds[0])
+    theta = recorder.init_theta(stream(key, "theta"))
+    start, step = Program(rebuilt.init), Program(rebuilt.step)
+    seen = _recorded(start, step, key, theta)
+    each = [len(np.unique(seen[:, :, 0, pair], axis=0)) for pair in range(seen.shape[-1])]
+    counts = {
+        "perturbations": max(each),
+        "numbers_drawn": seen.shape[1] * sum(each),
+        **_arrays(rebuilt, key, theta, seen.shape[1] * seen.shape[-1]),
+        **code_size((ROOT / file).read_text(encoding="utf-8")),
+    }
+    place = {"outer_step": 0, "cell": 0, "inner_steps": 0}
+    point = {name: np.full(len(seeds), value) for name, value in (place | counts).items()}
+    return Outcome(tidy(seeds, [point]), dict.fromkeys(seeds, "ok"), timings(step, start))
+
+
+def check(task: Task, estimator: Estimator | None, *, file: str) -> None:
+    """Raise ValueError if there is no estimator or no such file, or inner problems never end."""
+    if estimator is None:
+        raise ValueError("a footprint is that of an estimator; name one")
+    if not (ROOT / file).is_file():
+        raise ValueError(f"file={file} does not exist; it is relative to the repository")
+    check_horizon(task, "the footprint")
+
+
+def _recorder(task: Task) -> Task:
+    """Return a task with the θ and the horizon of `task` whose state is every θ it met, [T, P]."""
+
+    def init_state(key: Key, theta: Theta) -> Array:
+        del key
+        return jnp.zeros((task.horizon, ravel_pytree(theta)[0].size))
+
+    def step(key: Key, theta: Theta, state: Array, t: Array) -> tuple[Array, Array]:
+        del key
+        return state.at[t].set(ravel_pytree(theta)[0]), jnp.zeros(())
+
+    return task._replace(init_state=init_state, step=step)
+
+
+def _recorded(start: Program, step: Program, key: Key, theta: Theta) -> np.ndarray:
+    """Return the θ that every particle met at every inner step of one problem, [T, P, 2, n]."""
+    state, ended, unrolls = start(stream(key, "start"), theta), False, 0
+    while not ended:
+        _, state, info = step(jax.random.fold_in(key, unrolls), theta, state)
+        ended, unrolls = bool(info.ended), unrolls + 1
+    return np.asarray(state.states)
+
+
+def _arrays(estimator: Estimator, key: Key, theta: Theta, size: int) -> dict[str, int]:
+    """Return how many arrays of `size` numbers the state's memory and the sample hold."""
+
+    def count(tree: Any) -> int:
+        return sum(math.prod(leaf.shape) == size for leaf in jax.tree.leaves(tree))
+
+    kept = count(jax.eval_shape(estimator.init, key, theta).memory)
+    given = count(jax.eval_shape(estimator.sample, key, theta))
+    return {"arrays_kept": kept, "arrays_in_use": kept + given}
+
+
+def code_size(source: str) -> dict[str, int]:
+    """Return the statements and the lines of Python code, without docstrings and comments."""
+    tree = ast.parse(source)
+    bodies = [node for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
+    documented = [node for node in bodies if not isinstance(node, ast.If | ast.For | ast.With)]
+    texts = {node.body[0] for node in documented if _is_text(node.body)}
+    statements = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n not in texts]
+    silent = {line for text in texts for line in range(text.lineno, text.end_lineno + 1)}
+    lines = [
+        number
+        for number, line in enumerate(source.splitlines(), start=1)
+        if line.split("#")[0].strip() and number not in silent
+    ]
+    return {"statements": len(statements), "lines": len(lines)}
+
+
+def _is_text(body: list[ast.stmt]) -> bool:
+    """Return whether a body begins with a docstring."""
+    first = body[0] if body else None
+    return (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )

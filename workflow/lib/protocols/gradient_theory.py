@@ -1,0 +1,193 @@
+"""Protocol: the exact variance of the ES family where antithetic differences are derivatives.
+
+For small σ, or a quadratic loss, L(θ + ε) - L(θ - ε) = 2 Σ_b ε_b · dL/dθ_b, where θ_b is the copy
+of θ that window b of the unroll uses. A window is the stretch of inner steps that shares one
+perturbation: T steps for full ES and ES-Single, K for PES, K · resample_every for ES-Gen. With
+g_tb = dL_t/dθ_b, G_ab = Σ_{t ≥ a, b} g_tb and P parameters, N particles estimate ∇L = Σ_a G_aa with
+
+    tr Var = (2/N) [P Σ_ab |G_ab|² + Σ_ab G_ab · G_ba].
+
+One window gives 2 (P + 1)/N |∇L|² (Prop. 3.2). For a ≤ b, G_ab = D_b, the gradient of everything
+with respect to θ_b. For a > b, G_ab = C_abᵀ λ_a, where λ_a is the gradient of the losses from
+window a on with respect to the state before it, and C_ab = ds/dθ_b of that state. So, exactly,
+
+    Σ_{b<a} |G_ab|² = λ_aᵀ Q_a λ_a,       Q_{a+1} = F_a Q_a F_aᵀ + J_a J_aᵀ,
+    Σ_{b<a} G_ab · D_a = λ_aᵀ R_a D_a,    R_{a+1} = F_a R_a + J_a,
+
+with F_a and J_a the derivatives of the state after window a by the state before it and by θ. They
+are products and sums of those of single inner steps, so that one pass over the T steps serves all W
+windows. Memory T (P + S) and W S P, time T W S² P for S state variables: never T² P numbers.
+
+Recorded in `cell` = window, one metric: `variance`, tr Var / |∇L|².
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from estimators.base import Estimator
+from tasks.base import Array, Task, Theta, stream, unroll
+from workflow.lib.protocols._compute import Checkpoint, Outcome, log_point, tidy, timings
+from workflow.lib.protocols._lifting import lifted
+
+KEY_SEED = 0  # of a problem that is the same for every key
+
+
+def run(
+    task: Task,
+    estimator: Estimator | None,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    num_particles: int,
+    windows: Sequence[int],
+) -> Outcome:
+    """Compute the variance for every window.
+
+    Args:
+        task: one fixed inner problem with a horizon; its state is made of floating-point arrays,
+            and s_0 does not depend on θ.
+        estimator: None: the theory covers all of the family.
+        seeds: nothing is random; every seed gets the same value.
+        checkpoint: not used: a job takes seconds.
+        num_particles: N.
+        windows: inner steps that share one perturbation; divisors of the horizon.
+
+    Raises:
+        ValueError: if there is an estimator, or a window does not divide the horizon.
+    """
+    del checkpoint
+    check(task, estimator, num_particles=num_particles, windows=windows)
+    theta = task.init_theta(stream(jax.random.key(0), "theta"))
+    program, arrays = lifted(functools.partial(relative_variances, task, tuple(windows)), theta)
+    values = program(arrays, theta)
+    points = [
+        log_point(len(seeds), {"variance": 2 / num_particles * float(value)}, 0, 0, window)
+        for window, value in zip(windows, values, strict=True)
+    ]
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
+
+
+def check(
+    task: Task, estimator: Estimator | None, *, num_particles: int, windows: Sequence[int]
+) -> None:
+    """Raise ValueError if a hyperparameter of `run` is out of its range."""
+    if estimator is not None:
+        raise ValueError("gradient_theory has no estimator: it covers all of the family")
+    if task.horizon is None:
+        raise ValueError("gradient_theory needs a task with a horizon")
+    if num_particles < 2:
+        raise ValueError(f"num_particles={num_particles} must be at least 2")
+    for window in windows:
+        if window < 1 or task.horizon % window:
+            raise ValueError(f"window={window} must divide horizon={task.horizon}")
+
+
+def relative_variances(task: Task, windows: Sequence[int], theta: Theta) -> Array:
+    """Return N/2 tr Var / |∇L|² of every window, [W]: the variance of one antithetic pair.
+
+    Args:
+        task: see `run`.
+        windows: inner steps that share one perturbation, [W].
+        theta: outer parameters.
+    """
+    flat, unravel = ravel_pytree(theta)
+    key = jax.random.key(KEY_SEED)
+    start, restore = ravel_pytree(task.init_state(stream(key, "init_state"), theta))
+
+    def advance(theta: Array, state: Array, t: Array) -> tuple[Array, Array]:
+        """Run one inner step: flat θ and state in, flat state and loss out."""
+        state, loss = unroll(task.step, key, unravel(theta), restore(state), t, 1)
+        return ravel_pytree(state)[0], loss
+
+    times = jnp.arange(task.horizon, dtype=jnp.int32)
+    _, states = jax.lax.scan(lambda s, t: (advance(flat, s, t)[0], s), start, times)
+    adjoints, gradients = _backward(advance, flat, states, times)
+    lengths = jnp.asarray(windows, jnp.int32)
+
+    def body(carry: Sums, x: tuple[Array, ...]) -> tuple[Sums, tuple[Array, Array]]:
+        state, t, adjoint, gradient = x
+        (j, f), _ = jax.jacrev(advance, argnums=(0, 1), has_aux=True)(flat, state, t)
+        step = jax.vmap(_add_step, in_axes=(0, 0, None, None, None, None, None))
+        return step(carry, lengths, t, f, j, adjoint, gradient)
+
+    p, s = len(flat), len(start)
+    shapes = Sums(q=(s, s), r=(s, p), j=(s, p), seen=(p,), gradient=(p,))
+    carry = Sums(*(jnp.zeros((len(windows), *shape), flat.dtype) for shape in shapes))
+    _, sums = jax.lax.scan(body, carry, (states, times, adjoints, gradients))
+    squares, products = (per_step.sum(axis=0) for per_step in sums)
+    total = gradients.sum(axis=0)
+    return (p * squares + products) / (total @ total)
+
+
+class Sums(NamedTuple):
+    """What the recursions of one window length carry from inner step to inner step.
+
+    Attributes:
+        q: Q, over the windows that have ended, [S, S].
+        r: R, over the same, [S, P].
+        j: derivative of the state by the θ of the present window, [S, P].
+        seen: λᵀ R where the present window began, [P].
+        gradient: D of the present window, up to here, [P].
+    """
+
+    q: Array
+    r: Array
+    j: Array
+    seen: Array
+    gradient: Array
+
+
+def _add_step(
+    sums: Sums, length: Array, t: Array, f: Array, j: Array, adjoint: Array, gradient: Array
+) -> tuple[Sums, tuple[Array, Array]]:
+    """Add inner step t: return the sums after it, and its share of Σ|G_ab|² and of Σ G_ab · G_ba.
+
+    Args:
+        sums: before the step.
+        length: inner steps in a window.
+        t: number of the step.
+        f: derivative of the state after the step by the one before it, [S, S].
+        j: derivative of the state after the step by its θ, [S, P].
+        adjoint: λ, gradient of the losses from this step on by the state before it, [S].
+        gradient: of everything by the θ of this step, [P].
+    """
+    begins, ends = t % length == 0, (t + 1) % length == 0
+    seen = jnp.where(begins, adjoint @ sums.r, sums.seen)
+    whole = jnp.where(begins, 0, sums.gradient) + gradient
+    square = jnp.where(ends, whole @ whole, 0)
+    copies = (t // length + 1).astype(square.dtype)  # a ≤ b
+    squares = copies * square + jnp.where(begins, adjoint @ sums.q @ adjoint, 0)
+    products = square + 2 * seen @ gradient
+    own = f @ jnp.where(begins, 0, sums.j) + j
+    q = f @ sums.q @ f.T + jnp.where(ends, own @ own.T, 0)
+    r = f @ sums.r + jnp.where(ends, own, 0)
+    return Sums(q, r, own, seen, whole), (squares, products)
+
+
+def _backward(
+    advance: Callable[[Array, Array, Array], tuple[Array, Array]],
+    theta: Array,
+    states: Array,
+    times: Array,
+) -> tuple[Array, Array]:
+    """Return λ, [T, S], and the gradient of everything by its θ, [T, P], of every inner step.
+
+    Args:
+        advance: `(θ, state, t) -> (state, loss)`, one inner step.
+        theta: flat, [P].
+        states: the state before every step, [T, S].
+        times: t of every step, [T].
+    """
+
+    def body(adjoint: Array, x: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        state, t = x
+        (_, loss), pull = jax.vjp(lambda theta, state: advance(theta, state, t), theta, state)
+        gradient, adjoint = pull((adjoint, jnp.ones_like(loss)))
+        return adjoint, (adjoint, gradient)
+
+    return jax.lax.scan(body, jnp.zeros_like(states[0]), (states, times), reverse=True)[1]

@@ -1,0 +1,176 @@
+"""Protocol: how far an estimate of ∇L is from the truth, at a frozen θ.
+
+A seed is one repetition: the per-unroll estimates of one inner problem are summed to ĝ_i, and
+compared with the task's exact gradient g. Recorded for each of the R seeds of a job, relative to
+|g|², with ḡ the mean of all:
+
+    relative_bias        (ĝ_i - g)·g            its mean over seeds is 0 for an unbiased estimator
+    squared_error        |ĝ_i - g|²             its mean is total variance plus squared bias
+    variance             |ĝ_i - ḡ|² R/(R - 1)   its mean is the unbiased estimate of tr Var
+    squared_bias         jackknife pseudo-value of Σ_{i≠j} e_i·e_j / (R(R - 1)), e_i = ĝ_i - g,
+                         the unbiased estimate of |E ĝ - g|²
+
+The mean of each over seeds is the quantity, and the t interval of that mean its interval. The last
+two need at least 3 seeds in a job; with fewer they are NaN.
+
+With `base`, the same again as `{metric}_base`: against one full-ES estimate b of many particles in
+place of g, and relative to |b|², as in the code of the PES paper. b is noisy itself: an unbiased
+estimator has the noise of b as its `squared_bias_base`, not 0.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from estimators.base import Estimator
+from estimators.full_es import full_es
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.plan import hyperparameters
+from workflow.lib.protocols._compute import (
+    Checkpoint,
+    Outcome,
+    log_point,
+    over_seeds,
+    scan_samples,
+    seed_keys,
+    step_keys,
+    tidy,
+    timings,
+)
+from workflow.lib.protocols._lifting import lifted
+
+BASE_SEED = 1_000_000  # the first one of the full-ES estimate: no seed of a repetition
+BASE_PARTICLES = 100  # of the full-ES estimate at a time
+
+
+def run(
+    task: Task,
+    estimator: Estimator,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    base: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Estimate the gradient of a whole inner problem once per seed.
+
+    Args:
+        task: the inner problem, with an exact gradient and a horizon.
+        estimator: of its gradient, in lockstep.
+        seeds: the seeds of this job.
+        checkpoint: not used: a job takes minutes at most.
+        base: hyperparameters of the full-ES estimate b, e.g. its number of particles.
+
+    Raises:
+        ValueError: if the task has no exact gradient or no horizon, or `base` is not valid.
+    """
+    del checkpoint
+    check(task, estimator, base=base)
+    theta = task.init_theta(stream(jax.random.key(0), "theta"))
+    truncation = _truncation(estimator, theta)
+    keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, truncation, key)
+    program, arrays = lifted(over_seeds(one), keys)
+    measured = program(arrays, keys)
+    estimates = np.asarray(measured["estimate"], np.float64)
+    oracle, arrays = lifted(lambda theta: ravel_pytree(task.exact_gradient(theta))[0], theta)
+    values = errors(estimates, np.asarray(oracle(arrays, theta), np.float64))
+    reference = None
+    if base:
+        reference, arrays = lifted(functools.partial(_base, task, base))
+        against = errors(estimates, np.asarray(reference(arrays), np.float64))
+        values |= {f"{name}_base": value for name, value in against.items()}
+    points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
+    status = {
+        seed: "ok" if np.isfinite(error) else "diverged"
+        for seed, error in zip(seeds, values["squared_error"], strict=True)
+    }
+    return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))
+
+
+def check(
+    task: Task, estimator: Estimator | None, *, base: Mapping[str, Any] | None = None
+) -> None:
+    """Raise ValueError if something is missing, or `base` is not what full ES takes."""
+    if estimator is None:
+        raise ValueError("gradient_variance needs an estimator")
+    if task.exact_gradient is None or task.horizon is None:
+        raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
+    if base:
+        hyperparameters.check("estimator", "full_es, base of gradient_variance", full_es, base)
+        full_es(task, **base)
+
+
+def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the values of every repetition, each [R].
+
+    Args:
+        estimates: ĝ_i, [R, P].
+        exact: g, [P], or what stands for it.
+    """
+    count, scale = len(estimates), exact @ exact
+    error = estimates - exact
+    values = {
+        "relative_bias": error @ exact / scale,
+        "squared_error": (error**2).sum(axis=1) / scale,
+        "variance": np.full(count, np.nan),
+        "squared_bias": np.full(count, np.nan),
+    }
+    if count >= 3:
+        spread = ((estimates - estimates.mean(axis=0)) ** 2).sum(axis=1)
+        values["variance"] = spread * count / (count - 1) / scale
+        total = error.sum(axis=0)
+        others = (error * (total - error)).sum(axis=1) / (count - 1)
+        jackknife = 2 * (count - 1) * others - count * others.mean()
+        values["squared_bias"] = jackknife / (count - 2) / scale
+    return values
+
+
+def _base(task: Task, base: Mapping[str, Any]) -> Array:
+    """Return b, [P]: the full-ES estimate of all particles of `base`.
+
+    It is the mean of independent ones of few particles each, whose perturbations stay in cache.
+    """
+    size = base["num_particles"]
+    parts = next(n for n in range(max(1, size // BASE_PARTICLES), size) if size % (2 * n) == 0)
+    estimator = full_es(task, **{**base, "num_particles": size // parts})
+    keys = seed_keys(range(BASE_SEED, BASE_SEED + parts))
+    one = over_seeds(lambda key: estimate(task, estimator, task.horizon, key)["estimate"])
+    return one(keys).mean(axis=0)
+
+
+def estimate(task: Task, estimator: Estimator, truncation: int, key: Key) -> dict[str, Array]:
+    """Return one estimate, [P], summed over the unrolls of one inner problem, and its inner steps.
+
+    `truncation` is K, inner steps per unroll. Two estimators see the same noise at one key if their
+    truncations are equal, and independent noise otherwise: truncations are compared by independent
+    measurements.
+    """
+    theta = task.init_theta(stream(key, "theta"))
+    key = jax.random.fold_in(key, truncation)
+    state = estimator.init(stream(key, "estimator"), theta)
+    steps = jnp.arange(task.horizon // truncation, dtype=jnp.int32)
+    keys = step_keys(key, steps)
+
+    def update(carry: tuple[Array, Any], sample: Any) -> tuple[tuple[Array, Any], Array]:
+        total, state = carry
+        gradient, state, info = estimator.update(sample, theta, state)
+        return (total + ravel_pytree(gradient)[0], state), info.inner_steps
+
+    zero = jnp.zeros_like(ravel_pytree(theta)[0])
+    (total, _), inner_steps = scan_samples(estimator, update, (zero, state), theta, keys)
+    return {"estimate": total, "inner_steps": jnp.sum(inner_steps, dtype=jnp.int32)}
+
+
+def _truncation(estimator: Estimator, theta: Theta) -> int:
+    """Return K, inner steps per unroll: the compiler leaves nothing else of this step."""
+
+    def probe() -> Array:
+        key = jax.random.key(0)
+        constant = jax.tree.map(jnp.zeros_like, theta)
+        return estimator.step(key, constant, estimator.init(key, constant))[2].steps
+
+    return int(jax.jit(probe)())

@@ -1,0 +1,130 @@
+"""Protocol: the meta-loss on a grid of one or two outer parameters, for the background of a figure.
+
+A seed is one evaluation problem (initial weights and data), the same for every cell. So are the
+perturbations of a smoothed meta-loss, E[L(θ + σ ε)] with ε ~ N(0, I): common random numbers.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from estimators.base import Estimator
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.common.choices import check_choice
+from workflow.lib.protocols._compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    log_point,
+    over_seeds,
+    seed_keys,
+    tidy,
+    timings,
+)
+
+LOGGER = logging.getLogger(__name__)
+
+
+def run(
+    task: Task,
+    estimator: Estimator | None,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    grid: Mapping[str, Sequence[float]],
+    sigmas: Sequence[float] = (),
+    samples: int = 1,
+) -> Outcome:
+    """Evaluate every cell of the grid.
+
+    Args:
+        task: the inner problem; its θ is a dict of scalars.
+        estimator: None: a landscape has none.
+        seeds: the seeds of this job.
+        checkpoint: where to resume from and to save.
+        grid: `{name of an entry of θ: [lowest, highest, points]}`, one or two of them.
+        sigmas: for each of these σ, rows `smoothed_{σ}` hold the mean meta-loss of θ + σ ε.
+        samples: perturbations ε of such a mean; all entries of θ are perturbed.
+
+    Raises:
+        ValueError: if the grid is empty, or names no entry of θ, or a σ is not positive.
+    """
+    check(task, estimator, grid=grid, sigmas=sigmas, samples=samples)
+    axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in grid.items()}
+    *outer, inner = axes
+    rows, columns = axes[outer[0]] if outer else jnp.zeros(1), axes[inner]
+    theta_0 = task.init_theta(stream(jax.random.key(0), "theta"))
+
+    def row(key: Key, value: Array) -> dict[str, Array]:
+        def cell(other: Array) -> dict[str, Array]:
+            theta: Theta = {**theta_0, **dict.fromkeys(outer, value), inner: other}
+            problem = stream(key, "evaluate")
+            epsilon = _normals(stream(key, "epsilon"), theta, samples)
+            smoothed = {
+                f"smoothed_{sigma:g}": _smoothed(task, problem, theta, sigma, epsilon)
+                for sigma in sigmas
+            }
+            return task.evaluate(problem, theta) | smoothed
+
+        return jax.lax.map(cell, columns)
+
+    keys = seed_keys(seeds)
+    program = Program(over_seeds(row))
+    points, first = [], 0
+    resumed = checkpoint.load(())
+    if resumed:
+        first, _, points = resumed
+    for i in range(first, len(rows)):
+        values = jax.device_get(program(keys, jnp.full(len(seeds), rows[i])))
+        for j in range(len(columns)):
+            metrics = {name: value[:, j] for name, value in values.items()}
+            cell = i * len(columns) + j
+            points.append(log_point(len(seeds), metrics, 0, task.horizon or 0, cell))
+        LOGGER.info("row %d/%d of the grid", i + 1, len(rows))
+        checkpoint.save(i + 1, (), points)
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
+
+
+def _normals(key: Key, theta: Theta, samples: int) -> Theta:
+    """Return standard normals, [samples] for each scalar of θ."""
+    return {name: jax.random.normal(stream(key, name), (samples,)) for name in theta}
+
+
+def _smoothed(task: Task, problem: Key, theta: Theta, sigma: float, epsilon: Theta) -> Array:
+    """Return the mean meta-loss of θ + σ ε over the samples of ε."""
+
+    def perturbed(epsilon: Theta) -> Array:
+        moved = {name: value + sigma * epsilon[name] for name, value in theta.items()}
+        return task.evaluate(problem, moved)["meta_loss"]
+
+    return jax.vmap(perturbed)(epsilon).mean()
+
+
+def check(
+    task: Task,
+    estimator: Estimator | None,
+    *,
+    grid: Mapping[str, Sequence[float]],
+    sigmas: Sequence[float] = (),
+    samples: int = 1,
+) -> None:
+    """Raise ValueError if the grid is empty, or names no entry of θ, or a σ is not positive."""
+    if samples < 1 or not all(0 < sigma < math.inf for sigma in sigmas):
+        raise ValueError(
+            f"samples={samples} must be at least 1 and sigmas={list(sigmas)} positive and finite"
+        )
+    if estimator is not None:
+        raise ValueError("a landscape has no estimator")
+    entries = jax.eval_shape(task.init_theta, jax.random.key(0))
+    if len(grid) not in (1, 2):
+        raise ValueError(f"grid has {len(grid)} axes; a landscape has 1 or 2")
+    for name, axis in grid.items():
+        check_choice("axis of grid", name, tuple(entries))
+        finite = len(axis) == 3 and all(math.isfinite(number) for number in axis)
+        if not finite or axis[2] < 1 or axis[2] != int(axis[2]) or axis[0] > axis[1]:
+            raise ValueError(
+                f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1], all finite"
+            )

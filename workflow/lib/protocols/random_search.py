@@ -1,0 +1,149 @@
+"""Protocol: search θ at random, in a box of its own, charged for every inner step.
+
+Each candidate runs one fresh inner problem at full length, costs T inner steps, and becomes the
+incumbent if its summed loss is the lowest so far (a loss that is not finite never is). The
+incumbent is evaluated as the θ of `meta_training` is, and at one seed on the same problem.
+"""
+
+import functools
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from estimators.base import Estimator
+from tasks.base import Array, Key, Task, Theta, stream, unroll
+from workflow.lib.common.choices import check_choice
+from workflow.lib.protocols._compute import (
+    Checkpoint,
+    Outcome,
+    Program,
+    log_point,
+    over_seeds,
+    seed_keys,
+    tidy,
+    timings,
+    with_best,
+)
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Incumbent(NamedTuple):
+    """The best candidate so far and its summed loss, +inf before the first."""
+
+    theta: Theta
+    loss: Array
+
+
+def run(
+    task: Task,
+    estimator: Estimator | None,
+    seeds: range,
+    checkpoint: Checkpoint,
+    *,
+    candidates: int,
+    log_every: int,
+    box: Mapping[str, Sequence[float]],
+) -> Outcome:
+    """Search and evaluate.
+
+    Args:
+        task: the inner problem; its θ is a dict of arrays.
+        estimator: None: a random search has none.
+        seeds: the seeds of this job.
+        checkpoint: where to resume from and to save.
+        candidates: how many, for each seed; they are the outer steps.
+        log_every: candidates between evaluations; divides `candidates`.
+        box: `{name of an entry of θ: [lowest, highest]}`, all of them; uniform between the two.
+
+    Raises:
+        ValueError: if a hyperparameter is out of its range.
+    """
+    check(task, estimator, candidates=candidates, log_every=log_every, box=box)
+    keys = seed_keys(seeds)
+    advance = Program(over_seeds(functools.partial(search, task, box, log_every)))
+    evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))
+    theta = jax.vmap(lambda key: task.init_theta(stream(key, "theta")))(keys)
+    incumbent, points, first = Incumbent(theta, jnp.full(len(seeds), jnp.inf)), [], 0
+    resumed = checkpoint.load(incumbent)
+    if resumed:
+        first, incumbent, points = resumed
+    for step in range(first, candidates, log_every):
+        incumbent = advance(incumbent, keys, jnp.full(len(seeds), step, jnp.int32))
+        metrics, tried = evaluate(keys, incumbent.theta), step + log_every
+        points.append(log_point(len(seeds), metrics, tried, tried * task.horizon))
+        median = np.median(points[-1]["meta_loss"])
+        LOGGER.info("candidate %d/%d  median meta-loss %.4g", tried, candidates, median)
+        checkpoint.save(tried, incumbent, points)
+    finite = np.isfinite(points[-1]["meta_loss"])
+    status = {seed: "ok" if ok else "diverged" for seed, ok in zip(seeds, finite, strict=True)}
+    return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate))
+
+
+def check(
+    task: Task,
+    estimator: Estimator | None,
+    *,
+    candidates: int,
+    log_every: int,
+    box: Mapping[str, Sequence[float]],
+) -> None:
+    """Raise ValueError if a hyperparameter of `run` is out of its range."""
+    if estimator is not None:
+        raise ValueError("random_search has no estimator")
+    if task.horizon is None:
+        raise ValueError("random_search needs a task with a horizon: this one never ends")
+    if candidates < 1 or log_every < 1 or candidates % log_every:
+        raise ValueError(f"log_every={log_every} must divide candidates={candidates}")
+    entries = jax.eval_shape(task.init_theta, jax.random.key(0))
+    for name, bounds in box.items():
+        check_choice("entry of box", name, tuple(entries))
+        if len(bounds) != 2 or not -math.inf < bounds[0] <= bounds[1] < math.inf:
+            raise ValueError(f"box {name}={list(bounds)} must be [lowest, highest], both finite")
+    missing = sorted(set(entries) - set(box))
+    if missing:
+        raise ValueError(f"box lacks {', '.join(missing)}: give [lowest, highest] of each")
+
+
+def search(
+    task: Task,
+    box: Mapping[str, Sequence[float]],
+    num_candidates: int,
+    incumbent: Incumbent,
+    key: Key,
+    first: Array,
+) -> Incumbent:
+    """Try candidates of one seed.
+
+    Args:
+        task: the inner problem.
+        box: as in `run`.
+        num_candidates: how many.
+        incumbent: the best so far.
+        key: root key of the seed.
+        first: int32 scalar, candidates tried so far.
+    """
+    start = jnp.zeros((), jnp.int32)
+
+    def draw(key: Key, name: str, like: Array) -> Array:
+        return jax.random.uniform(stream(key, name), like.shape, like.dtype, *box[name])
+
+    def attempt(incumbent: Incumbent, index: Array) -> tuple[Incumbent, None]:
+        own = jax.random.fold_in(stream(key, "candidates"), index)
+        theta = {name: draw(own, name, like) for name, like in incumbent.theta.items()}
+        problem = stream(own, "problem")
+        state = task.init_state(stream(problem, "init_state"), theta)
+        _, loss = unroll(task.step, problem, theta, state, start, task.horizon)
+        candidate = Incumbent(theta, loss)
+        better = loss < incumbent.loss  # False for NaN
+        return jax.tree.map(
+            lambda new, old: jnp.where(better, new, old), candidate, incumbent
+        ), None
+
+    indices = first + jnp.arange(num_candidates, dtype=jnp.int32)
+    return jax.lax.scan(attempt, incumbent, indices)[0]

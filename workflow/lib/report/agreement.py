@@ -1,0 +1,109 @@
+"""Does a run of one's own agree with the published one: claim by claim, and job by job?
+
+Both are judged anew, from their tables, over the experiments that both have: the same claims, the
+same correction. A claim
+
+* agrees if it has the same verdict, and every pair of intervals overlaps;
+* is undecided if one of the two is INCONCLUSIVE and intervals overlap;
+* contradicts if one is PASS and the other FAIL, or if two intervals lie apart.
+
+A job has the same bits if its content hash is the published one. Where settings, code, data, and
+platform (processor, versions) are the same, other bits are a contradiction; elsewhere they are not
+compared, since processors round differently.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from workflow.lib.claims import ledger
+from workflow.lib.report.pages import bounds
+
+AGREES, UNDECIDED, CONTRADICTS = "agrees", "undecided", "CONTRADICTS"
+SAME_BITS, OTHER_BITS = "same bits", "OTHER BITS"
+NOT_COMPARED = ("other settings", "other code or data", "other platform", "not published")
+PLATFORM = ("cpu", "backend", "versions")
+ROUNDING = 1e-3  # relative: intervals without a width need not be equal bit for bit
+
+Job = Mapping[str, Any]
+Row = tuple[str, ...]
+
+
+class Agreement(NamedTuple):
+    """Two tables of text, headings first, and what contradicts."""
+
+    claims: list[Row]
+    jobs: list[Row]
+    contradictions: list[str]
+
+
+def compare(
+    own: Mapping[str, Any],
+    published: Mapping[str, Any],
+    own_jobs: Mapping[str, Sequence[Job]],
+    published_jobs: Mapping[str, Sequence[Job]],
+) -> Agreement:
+    """Compare two ledgers (`ledger.judge`) and {experiment: jobs} of the same experiments."""
+    claims = [("claim", "here", "published", "estimate here", "published", "")]
+    claims += [
+        _claim(name, claim, published["claims"][name])
+        for name, claim in own["claims"].items()
+        if ledger.NOT_RUN not in (claim["verdict"], published["claims"][name]["verdict"])
+    ]
+    contradictions = [f"claim {row[0]}" for row in claims if row[-1] == CONTRADICTS]
+    columns = (SAME_BITS, OTHER_BITS, *NOT_COMPARED)
+    jobs = [("experiment", "jobs", *columns)]
+    for name, listed in own_jobs.items():
+        known = {_key(job): job for job in published_jobs[name]}
+        found = {_key(job): _job(job, known.get(_key(job))) for job in listed}
+        counts = Counter(found.values())
+        jobs.append((name, str(len(found)), *(str(counts[column]) for column in columns)))
+        contradictions += [
+            f"{name}/{run}, seeds {seeds[0]}-{seeds[1]}: other values on the same platform"
+            for (run, *seeds), status in found.items()
+            if status == OTHER_BITS
+        ]
+    return Agreement(claims, jobs, contradictions)
+
+
+def _claim(name: str, own: Mapping[str, Any], published: Mapping[str, Any]) -> Row:
+    """Return the row of one claim; of several cases, the estimates of the worst."""
+    pairs = list(zip(own["cases"], published["cases"], strict=True))
+    apart = [pair for pair in pairs if not _overlap(*pair)]
+    verdicts = [own["verdict"], published["verdict"]]
+    if apart or set(verdicts) == {ledger.PASS, ledger.FAIL}:
+        status = CONTRADICTS
+    else:
+        status = AGREES if verdicts[0] == verdicts[1] else UNDECIDED
+    shown = (apart or [pair for pair in pairs if pair[0]["verdict"] == own["verdict"]] or pairs)[0]
+    estimates = [bounds(case["value"], case["low"], case["high"]) for case in shown]
+    return name, *verdicts, *estimates, status
+
+
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two intervals overlap, up to rounding; without one there is no conflict."""
+    numbers = [case[bound] for case in (one, other) for bound in ("low", "high")]
+    if None in numbers:
+        return True
+    slack = ROUNDING * max(map(abs, numbers))
+    low, high, other_low, other_high = numbers
+    return low <= other_high + slack and other_low <= high + slack
+
+
+def _key(job: Job) -> tuple[Any, ...]:
+    """Return what a job is: its run and its seeds."""
+    return job["run"], *job["seeds"]
+
+
+def _job(own: Job, published: Job | None) -> str:
+    """Return how a job compares with the published one: one of the columns."""
+    if published is None:
+        return "not published"
+    if own["content_sha256"] == published.get("content_sha256"):
+        return SAME_BITS
+    if own["spec_sha256"] != published.get("spec_sha256"):
+        return "other settings"
+    if own["code_sha256"] != published["code_sha256"]:
+        return "other code or data"
+    same = all(own[name] == published[name] for name in PLATFORM)
+    return OTHER_BITS if same else "other platform"

@@ -1,0 +1,201 @@
+"""`results/published`: the tables, figures and claims of one finished, verified run.
+
+With them come the grids of tuning and the trained optimizers. What is published is enough to draw
+every figure, to judge every claim, and to compare a run of one's own with it (`agreement.py`). The
+numbers behind figures (csv) and the ledger as html are left out, which keeps the repository small:
+`snakemake --config scale=published` writes them again.
+"""
+
+import datetime
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow.lib.common import provenance, store
+from workflow.lib.plan.dag import Dag
+from workflow.lib.results import verify
+
+FOLDER = Path("results/published")
+KINDS = (".parquet", ".json", ".md", ".pdf", ".png")
+
+README = """# Published results
+
+Tables, figures and claims of one run of the whole artifact at {scale} scale.
+
+| | |
+|---|---|
+| finished | {date} |
+| commit | {commits} |
+| machine | {machine} |
+| versions | {versions} |
+| experiments, jobs | {experiments}, {jobs} |
+| wall time of the jobs | {elapsed:.0f} minutes ({busy:.0f} minutes of one core) |
+| most memory of a job | {memory:.0f} MB |
+
+`tables/*_jobs.json` holds the device, versions, commit, seconds, memory and hashes of every job.
+`snakemake --cores all --config scale=published` draws the figures and judges the claims again from
+these tables; it runs no experiment and does not import jax. `make verify` compares a run of your
+own with this one. `make publish` wrote this folder.
+"""
+
+
+def unfinished(scale: str, root: Path) -> str:
+    """Return what is missing from the results of a scale, or "" if nothing is."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
+    done = subprocess.run(
+        [*command, "--config", f"scale={scale}"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    if done.returncode:
+        return f"snakemake --dry-run fails: {output.strip().splitlines()[-1]}"
+    if "Nothing to be done" in output:
+        return ""
+    jobs = re.findall(r"^total +(\d+)", output, re.MULTILINE)
+    return f"{int(jobs[0]) - 1 if jobs else 'some'} job(s) are not done"
+
+
+def refusal(scale: str, dag: Dag, root: Path) -> str:
+    """Return why the results of a scale cannot be published, in one line, or "" if they can be."""
+    where = f"results/{scale} cannot be published: "
+    what = unfinished(scale, root)
+    if what:
+        return f"{where}{what}; run snakemake --cores all --config scale={scale}"
+    problems = verify.verify({job.parquet: job.spec for job in dag.jobs.values()}, root)
+    if problems:
+        first = problems[0]
+        return f"{where}{first.file}: {first.what}; repair: {first.repair}"
+    for job in dag.jobs.values():
+        state = _uncommitted(store.read_json(root / job.sidecar), root)
+        if state:
+            return f"{where}{job.parquet} was made with {state}; commit everything and run it again"
+    return ""
+
+
+def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
+    """Return what a run was made with, if its commit does not hold it, else "".
+
+    A checkout may differ from its commit by files that the run does not rest on, such as a log.
+    """
+    commit, dirty = sidecar["git"]["commit"], sidecar["git"]["dirty"]
+    if dirty is None:
+        return f"an unknown commit {commit[:7]}"
+    if not dirty:
+        return ""
+    settings = f"workflow/config/experiments/{sidecar['spec']['experiment']}.yaml"
+    files = sidecar["code"] | provenance.code_hashes([root / settings], root)  # both are verified
+    for path, sha256 in files.items():
+        if _committed_sha256(root, commit, path) != sha256:
+            return f"{path}, which differs from that of {commit[:7]}"
+    return ""
+
+
+@functools.cache
+def _committed_sha256(root: Path, commit: str, path: str) -> str:
+    """Return the sha256 of a file in a commit, or "" if git does not find it."""
+    command = ["git", "-C", str(root), "show", f"{commit}:{path}"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return "" if done.returncode else hashlib.sha256(done.stdout).hexdigest()
+
+
+def describe(dag: Dag, root: Path) -> dict[str, Any]:
+    """Return what was run, where, when and for how long, as plain JSON data."""
+    sidecars = [store.read_json(root / job.sidecar) for job in dag.jobs.values()]
+    ends = [(root / job.sidecar).stat().st_mtime for job in dag.jobs.values()]
+    walls = [sidecar["timings"]["wall_s"] for sidecar in sidecars]
+    last = datetime.datetime.fromtimestamp(max(ends), datetime.UTC)
+    return {
+        "scale": dag.scale,
+        "date": last.date().isoformat(),
+        "commits": sorted({sidecar["git"]["commit"] for sidecar in sidecars}),
+        "cpu": sorted({sidecar["cpu"] for sidecar in sidecars}),
+        "device_kind": sorted({sidecar["device_kind"] for sidecar in sidecars}),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {
+            name: ", ".join(sorted({sidecar["versions"][name] for sidecar in sidecars}))
+            for name in sidecars[0]["versions"]
+        },
+        "experiments": sorted({job.spec["experiment"] for job in dag.jobs.values()}),
+        "jobs": len(sidecars),
+        "elapsed_s": round(_covered(ends, walls), 1),
+        "job_s": round(sum(walls), 1),
+        "peak_memory_mb": max(sidecar["peak_memory_mb"] for sidecar in sidecars),
+    }
+
+
+def _covered(ends: Sequence[float], walls: Sequence[float]) -> float:
+    """Return the seconds during which at least one job ran: pauses between jobs do not count."""
+    total, until = 0.0, 0.0
+    for begin, end in sorted((end - wall, end) for end, wall in zip(ends, walls, strict=True)):
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
+
+
+def readme(facts: Mapping[str, Any]) -> str:
+    """Return the page of the published folder, from `describe`."""
+    return README.format(
+        scale=facts["scale"],
+        date=facts["date"],
+        commits=", ".join(facts["commits"]),
+        machine=machine(facts),
+        versions=", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
+        experiments=len(facts["experiments"]),
+        jobs=facts["jobs"],
+        elapsed=facts["elapsed_s"] / 60,
+        busy=facts["job_s"] / 60,
+        memory=facts["peak_memory_mb"],
+    )
+
+
+def machine(facts: Mapping[str, Any]) -> str:
+    """Return the machine of a run as text."""
+    device = [name for name in facts["device_kind"] if name not in ("cpu", *facts["cpu"])]
+    return f"{facts['cores']} cores of {', '.join([*facts['cpu'], *device])}, {facts['system']}"
+
+
+def copy(dag: Dag, root: Path) -> list[Path]:
+    """Replace the published folder by the files of a scale; return them, relative to `root`.
+
+    The new folder is written beside the old one and takes its place when it is whole.
+    """
+    files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
+    files = [file for file in files if file.suffix in KINDS or file.name == "claims_summary.csv"]
+    for pattern in ("tables/*_grid.csv", "trained/*.json"):
+        found = (root / "results" / dag.scale).glob(pattern)
+        files += sorted(file.relative_to(root) for file in found)
+    target = root / FOLDER
+    new = target.with_name(f".{target.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    for file in files:
+        place = new / file.relative_to(Path("results", dag.scale))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / file, place)
+    facts = describe(dag, root)
+    store.write_json(new / "published.json", facts)
+    with store.atomic_write(new / "README.md") as temporary:
+        temporary.write_text(readme(facts), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    new.rename(target)
+    return sorted(path.relative_to(root) for path in target.rglob("*") if path.is_file())
+
+
+def facts(root: Path) -> dict[str, Any]:
+    """Return the description of the published run.
+
+    Raises:
+        FileNotFoundError: nothing is published.
+    """
+    return store.read_json(root / FOLDER / "published.json")

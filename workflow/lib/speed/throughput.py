@@ -1,0 +1,105 @@
+"""How fast an estimator runs on this machine, through the public API and the generic runner."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from estimators.base import Estimator
+from tasks.base import Task
+from workflow.lib.common import provenance
+from workflow.lib.protocols import _compute, meta_training
+
+REPETITIONS = 5
+MATMUL_SIZE = 1024
+LEARNING_RATE = 1e-9
+
+
+class Throughput(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        compile_s: seconds to compile.
+        step_s: seconds of one outer step, the median over repetitions.
+        steps_per_s: particle-steps per second.
+        matmul_flops: per second, of a 1024x1024 float32 matrix product in the same process.
+        peak_memory_mb: of the whole process so far.
+    """
+
+    compile_s: float
+    step_s: float
+    steps_per_s: float
+    matmul_flops: float
+    peak_memory_mb: float
+
+
+def measure(
+    task: Task,
+    estimator: Estimator,
+    outer_steps: int,
+    particle_steps: int,
+    repetitions: int = REPETITIONS,
+) -> Throughput:
+    """Train for `outer_steps` at a time, once to warm up and then `repetitions` times.
+
+    Args:
+        task: the inner problem.
+        estimator: of its gradient.
+        outer_steps: updates of θ in one call of the compiled program.
+        particle_steps: of one update, see `per_update`.
+        repetitions: how many calls to time.
+    """
+    steps, programs = trainer(task, estimator, outer_steps)
+    matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
+    seconds, matmul_s = median_seconds(repetitions, *calls)
+    return Throughput(
+        compile_s=sum(program.compile_s for program in programs),
+        step_s=seconds / outer_steps,
+        steps_per_s=outer_steps * particle_steps / seconds,
+        matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
+        peak_memory_mb=provenance.peak_memory_mb(),
+    )
+
+
+def per_update(args: Mapping[str, Any]) -> int:
+    """Return N x K, the particle-steps that one update computes, from an estimator's arguments.
+
+    Steps beyond the end of a problem of its own length count, mean paths of truncated ES do not.
+    """
+    return args.get("num_particles", 1) * args.get("truncation", 1)
+
+
+def trainer(
+    task: Task, estimator: Estimator, outer_steps: int
+) -> tuple[Callable[[], None], list[_compute.Program]]:
+    """Return a function that trains on for `outer_steps` at each call, and the programs it runs."""
+    parts, keys = (task, estimator, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
+    start = _compute.Program(_compute.over_seeds(functools.partial(meta_training.start, *parts)))
+    train = functools.partial(meta_training.train, *parts, outer_steps)
+    advance = _compute.Program(_compute.over_seeds(train), donate=(0,))
+    carry, first = start(keys), jnp.zeros(1, jnp.int32)
+
+    def steps() -> None:
+        nonlocal carry
+        carry, means = advance(carry, keys, first)
+        jax.block_until_ready(means)
+
+    return steps, [start, advance]
+
+
+def median_seconds(repetitions: int, *calls: Callable[[], Any]) -> list[float]:
+    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(1 + repetitions):
+        for call, times in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - began)
+    return [statistics.median(times[1:]) for times in seconds]
