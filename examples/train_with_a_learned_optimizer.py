@@ -17,7 +17,7 @@ import optax
 
 from tasks.base import Array, Key
 from tasks.learned_optimizer import as_optax
-from workflow.lib.results import trained
+from workflow.lib.plan import resolve
 
 HIDDEN, EXAMPLES, TURNS, NOISE = 32, 512, 1.5, 0.05
 
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=500, help="of training")
     options = parser.parse_args(arguments)
     try:
-        weights = trained.load(options.weights, options.run, options.seed)
+        weights = resolve.weights(options.weights, options.run, options.seed)
         optimizer = as_optax(jnp.asarray(weights, jnp.float32))
     except (OSError, ValueError) as error:
         sys.exit(f"train_with_a_learned_optimizer: {error}")

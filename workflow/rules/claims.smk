@@ -1,9 +1,11 @@
+from workflow.lib.plan.claim_rules import claim_lists, claim_tables
+
+
 rule judge:
     """Judge every claim from the tables: estimate, interval, verdict."""
     input:
-        tables=dag.claim_tables,
-        lists=dag.claim_lists,
-        code=code("workflow.scripts.judge"),
+        tables=claim_tables(dag),
+        lists=claim_lists(),
     output:
         md=dag.ledger[0],
         html=report(
@@ -20,7 +22,8 @@ rule judge:
         "../../environment.yml"
     params:
         python=dag.python,
-        tables=dag.tables_folder,
+        tables=dag.path("tables"),
+        code=code("workflow.scripts.judge"),
         experiments=dag.experiments,
     message:
         "Claims"

@@ -1,7 +1,5 @@
 rule prepare_data:
     """Check the original bytes of a data set and convert them once for the runs."""
-    input:
-        code=code("workflow.scripts.prepare_data"),
     output:
         npz="data/{dataset}.npz",
         sidecar="data/{dataset}.json",
@@ -9,6 +7,8 @@ rule prepare_data:
         "results/logs/prepare_data/{dataset}.log",
     conda:
         "../../environment.yml"
+    params:
+        code=code("workflow.scripts.prepare_data"),
     message:
         "Data: {wildcards.dataset}"
     shell:

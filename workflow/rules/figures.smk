@@ -1,16 +1,21 @@
+from workflow.lib.plan.figure_rules import FigureRules
+
+figure_rules = FigureRules(dag)
+
+
 rule draw:
     """Draw one figure from its tables; the csv holds exactly what is drawn."""
     input:
-        tables=dag.figure_tables,
-        code=dag.figure_code,
+        tables=figure_rules.tables,
+        looks="workflow/config/estimators.yaml",
         caption="workflow/report/{figure}.rst",
     output:
         pdf=dag.path("figures/{figure}.pdf"),
         png=report(
             dag.path("figures/{figure}.png"),
             caption="../report/figure.rst",
-            category=dag.figure_category,
-            labels=dag.figure_labels,
+            category=figure_rules.category,
+            labels=figure_rules.labels,
         ),
         csv=dag.path("figures/{figure}.csv"),
     log:
@@ -19,9 +24,10 @@ rule draw:
         "../../environment.yml"
     params:
         python=dag.python,
-        tables=dag.tables_folder,
-        output=dag.figures_folder,
-        caption=dag.figure_caption,
+        tables=dag.path("tables"),
+        output=dag.path("figures"),
+        code=figure_rules.code,
+        caption=figure_rules.caption,
     message:
         "Figure: {wildcards.figure}"
     shell:

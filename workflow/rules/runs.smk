@@ -1,4 +1,7 @@
+from workflow.lib.plan.run_rules import RunRules
 from workflow.scripts import warm
+
+run_rules = RunRules(dag)
 
 
 onstart:
@@ -10,10 +13,9 @@ onstart:
 rule run:
     """Run one job: all steps of one run of one experiment, for a block of seeds."""
     input:
-        code=dag.job_code,
-        data=dag.job_data,
-        tuned=dag.job_tuned,
-        trained=dag.job_trained,
+        data=run_rules.data,
+        tuned=run_rules.tuned,
+        trained=run_rules.trained,
     output:
         parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
@@ -26,8 +28,9 @@ rule run:
         mem_mb=1500,
     params:
         python=dag.python,
-        spec=dag.job_spec,
-        options=dag.job_options,
+        spec=run_rules.spec,
+        options=run_rules.options,
+        code=run_rules.code,
     message:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:

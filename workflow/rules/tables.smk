@@ -1,9 +1,8 @@
 rule aggregate:
     """Summarise the seeds of an experiment: intervals, diverged runs, costs."""
     input:
-        runs=dag.experiment_runs,
-        sidecars=dag.experiment_sidecars,
-        code=code("workflow.scripts.aggregate"),
+        runs=run_rules.experiment_runs,
+        sidecars=run_rules.experiment_sidecars,
     output:
         table=dag.path("tables/{experiment}.parquet"),
         csv=dag.path("tables/{experiment}.csv"),
@@ -15,6 +14,7 @@ rule aggregate:
         "../../environment.yml"
     params:
         python=dag.python,
+        code=code("workflow.scripts.aggregate"),
     message:
         "Table: {wildcards.experiment}"
     shell:
@@ -26,7 +26,6 @@ rule choose:
     """Choose the hyperparameters of each run from the table of a tuning experiment."""
     input:
         table=dag.path("tables/{experiment}_seeds.parquet"),
-        code=code("workflow.scripts.choose"),
     output:
         choice=dag.path("tuning/{experiment}.json"),
         grid=dag.path("tables/{experiment}_grid.csv"),
@@ -36,6 +35,7 @@ rule choose:
         "../../environment.yml"
     params:
         python=dag.python,
+        code=code("workflow.scripts.choose"),
     message:
         "Hyperparameters: {wildcards.experiment}"
     shell:
@@ -46,15 +46,16 @@ rule choose:
 rule export:
     """Gather the optimizers that an experiment has trained in one file, with their provenance."""
     input:
-        runs=dag.experiment_runs,
-        sidecars=dag.experiment_sidecars,
-        code=code("workflow.scripts.export"),
+        runs=run_rules.experiment_runs,
+        sidecars=run_rules.experiment_sidecars,
     output:
         dag.path("trained/{experiment}.json"),
     log:
         dag.path("logs/{experiment}/export.log"),
     conda:
         "../../environment.yml"
+    params:
+        code=code("workflow.scripts.export"),
     message:
         "Trained optimizers: {wildcards.experiment}"
     shell:

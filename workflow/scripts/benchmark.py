@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from workflow.lib import protocols
 from workflow.lib.common.paths import WORKFLOW
-from workflow.lib.protocols import _build
 from workflow.lib.speed import gpu_time, throughput
 
 MNIST_SHAPE = (50_000, 28, 28)
@@ -27,9 +27,10 @@ SYMBOLS, CHARACTERS = 84, 1_001
 def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     """Return the speed of one case of benchmarks.yaml, in this process."""
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
-    task = _build.task(parts, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
-    update = throughput.per_update(parts["estimator"]["args"])
-    return throughput.measure(task, _build.estimator(parts, task), case["outer_steps"], update)
+    data = _data(case["task"]["name"], case.get("images", MNIST_SHAPE))
+    task = protocols.make_task(parts, data)
+    make_estimator = protocols.make_factory(parts)
+    return throughput.measure(task, make_estimator, case["outer_steps"])
 
 
 def _split(part: Mapping[str, Any]) -> dict[str, Any]:

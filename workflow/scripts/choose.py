@@ -1,4 +1,4 @@
-"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/plan/tuned.py.
+"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/results/choice.py.
 
 Writes the choice, and the grid that it was made from with one row per run and cell.
 """
@@ -9,8 +9,7 @@ from pathlib import Path
 
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line
-from workflow.lib.plan import tuned
-from workflow.lib.results import tables
+from workflow.lib.results import choice, tables
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,10 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--grid", type=Path, required=True, help="the table of the grid (csv)")
     options = parser.parse_args(arguments)
     with errors_in_one_line("choose"):
-        grid = tuned.grid(tables.read(options.table))
+        grid = choice.grid(tables.read(options.table))
         with store.atomic_write(options.grid) as temporary:
             grid.to_csv(temporary, index=False, lineterminator="\n")
-        store.write_json(options.output, tuned.choose(grid))
+        store.write_json(options.output, choice.choose(grid))
 
 
 if __name__ == "__main__":

@@ -5,27 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks._lolv2 import NUM_WEIGHTS
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line
-from workflow.lib.data import prepared
-from workflow.lib.plan import spec, tuned
-from workflow.lib.protocols import _build
-from workflow.lib.results import trained
+from workflow.lib.plan import resolve, spec
+from workflow.lib.protocols._rehearsal import rehearse
 
 
 def check(job: Mapping[str, Any]) -> None:
-    """Build the task, the estimator and the protocol of a job on a stand-in for its data.
+    """Build what a job runs, with stand-ins for its data and all that it waits for, and check it.
 
     Raises:
-        ValueError: the specification asks for something that cannot be.
+        ValueError: the specification asks for something that cannot be; the line names the run.
     """
     try:
-        job = tuned.resolve(job, tuned.stand_in(job))
-        job = trained.resolve(job, [[0.0] * NUM_WEIGHTS] if "trained" in job else None)
-        task = _build.task(job, prepared.stand_in(job["data"]))
-        estimator = _build.estimator(job, task)
-        _build.protocol(job).check(task, estimator, **job["protocol"]["args"])
+        rehearse(job).check()
     except ValueError as error:
         raise ValueError(f"{job['experiment']}/{job['run']}: {error}") from error
 
@@ -38,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
-        jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
+        jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")

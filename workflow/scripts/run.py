@@ -11,21 +11,20 @@ from typing import Any
 
 import pandas as pd
 
+from workflow.lib import protocols
 from workflow.lib.common import provenance, store
 from workflow.lib.common.command import errors_in_one_line
 from workflow.lib.common.paths import ROOT
 from workflow.lib.data import prepared
-from workflow.lib.plan import spec, tuned
-from workflow.lib.protocols import _build, _compute
-from workflow.lib.results import trained
+from workflow.lib.plan import resolve, spec
 
 
 def execute(
     job: Mapping[str, Any],
     output: Path,
     checkpoint_s: float,
-    choices: Path | None = None,
-    optimizers: Path | None = None,
+    tuned: Path | None = None,
+    trained: Path | None = None,
 ) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
@@ -33,8 +32,8 @@ def execute(
         job: a specification, see workflow/lib/plan/spec.py.
         output: the parquet file.
         checkpoint_s: seconds between two checkpoints, at least.
-        choices: the file of chosen hyperparameters, for a job that waits for them.
-        optimizers: the file of trained optimizers, for a job that waits for one.
+        tuned: the file of chosen hyperparameters, for a job that waits for them.
+        trained: the file of trained optimizers, for a job that waits for one.
 
     Raises:
         ValueError: the specification asks for something that cannot be.
@@ -42,51 +41,48 @@ def execute(
         OSError: the disk is full, or a file is missing.
     """
     began = time.perf_counter()
-    sidecar_path, checkpoint_path = output.with_suffix(".json"), _checkpoint_path(output)
+    sidecar, checkpoint_path = output.with_suffix(".json"), _checkpoint_path(output)
     with store.locked(output):
-        for path in (output, sidecar_path, checkpoint_path):
+        for path in (output, sidecar, checkpoint_path):
             store.remove_leftovers(path)
-        _compute.configure()
-        code = provenance.code_hashes(provenance.import_closure(spec.modules(job), ROOT), ROOT)
-        arrays = prepared.load(job["data"]) if job["data"] else None
-        chosen = tuned.chosen(job, choices)
-        resolved = tuned.resolve(job, chosen)
-        resolved = trained.resolve(resolved, trained.weights(job, optimizers))
-        task = _build.task(resolved, arrays)
-        estimator = _build.estimator(resolved, task)
-        protocol = _build.protocol(resolved)
-        identity = {"spec_sha256": spec.sha256(job), "code": code, "data": _data_hashes(job)}
-        identity |= {"tuned": chosen} if chosen else {}
-        identity |= {"trained": provenance.file_sha256(optimizers)} if optimizers else {}
-        here = provenance.environment()
-        platform = {name: here[name] for name in ("jax", "backend")}  # its bits go on as they began
-        checkpoint = _compute.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
+        protocols.configure()
+        resolved = resolve.resolve(job, tuned, trained)
+        assembled = protocols.assemble(resolved.spec, _data(job))
+        identity = _identity(job) | resolved.taken
+        environment = provenance.environment()
+        # A checkpoint is resumed only where its numbers would go on with the same rounding.
+        platform = {name: environment[name] for name in ("jax", "backend")}
+        checkpoint = protocols.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
         first, last = job["seeds"]
-        outcome = protocol.run(
-            task, estimator, range(first, last + 1), checkpoint, **resolved["protocol"]["args"]
-        )
-        frame = _labelled(job, outcome.rows)
-        sidecar_path.unlink(missing_ok=True)
-        store.write_parquet(output, frame)
+        outcome = assembled.run(range(first, last + 1), checkpoint)
+        rows = _labelled(job, outcome.rows)
+        sidecar.unlink(missing_ok=True)
+        store.write_parquet(output, rows)
         wall = {"wall_s": time.perf_counter() - began, "restarts": checkpoint.restarts}
         timings = {name: round(value, 3) for name, value in (outcome.timings | wall).items()}
-        sidecar = (
-            identity
-            | _provenance(here)
-            | {
-                "spec": dict(job),
-                "status": {str(seed): status for seed, status in outcome.status.items()},
-                "content_sha256": store.content_sha256(frame),
-                "timings": timings,
-            }
-        )
-        store.write_json(sidecar_path, sidecar)
+        result = {
+            "spec": dict(job),
+            "status": {str(seed): status for seed, status in outcome.status.items()},
+            "content_sha256": store.content_sha256(rows),
+            "timings": timings,
+        }
+        store.write_json(sidecar, identity | _provenance(environment) | result)
         checkpoint.remove()
 
 
-def _data_hashes(job: Mapping[str, Any]) -> dict[str, str]:
-    """Return {data set: sha256 of its npz} of a job, empty if it has none."""
-    return {job["data"]: prepared.describe(job["data"])["sha256"]} if job["data"] else {}
+def _data(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the arrays of a job's data set, None if it has none."""
+    return prepared.load(job["data"]) if job["data"] else None
+
+
+def _identity(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hashes of a job's settings, code and data: other ones are another job."""
+    name = job["data"]
+    return {
+        "spec_sha256": spec.sha256(job),
+        "code": provenance.code_hashes(spec.modules(job), ROOT),
+        "data": {name: prepared.describe(name)["sha256"]} if name else {},
+    }
 
 
 def _checkpoint_path(output: Path) -> Path:
@@ -120,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--checkpoint-seconds",
         type=float,
-        default=_compute.CHECKPOINT_SECONDS,
+        default=protocols.CHECKPOINT_SECONDS,
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
     parser.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Settings that can change the bits or the speed of a result.
 ENVIRONMENT_VARIABLES = ("NPROC", "XLA_FLAGS", "JAX_PLATFORMS")
 JAX_SETTINGS = ("jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
@@ -82,9 +83,52 @@ def _imports(source: str, file: str, package: str) -> tuple[tuple[str, ...], ...
     return tuple(found)
 
 
-def code_hashes(paths: Iterable[Path], root: Path = Path()) -> dict[str, str]:
-    """Return the sha256 of each file, by its path relative to `root` with forward slashes."""
-    return {path.relative_to(root).as_posix(): file_sha256(path) for path in paths}
+def code_hashes(modules: Iterable[str], root: Path) -> dict[str, str]:
+    """Return the hash of every file that `modules` consist of and import (see `import_closure`).
+
+    Args:
+        modules: dotted names, for instance "workflow.scripts.run".
+        root: the repository's folder.
+
+    Returns:
+        {path relative to `root`, with forward slashes: `code_sha256` of the file}.
+
+    Raises:
+        ValueError: one of `modules` is not in the repository.
+    """
+    paths = import_closure(modules, root)
+    return {path.relative_to(root).as_posix(): code_sha256(path) for path in paths}
+
+
+def code_sha256(path: Path) -> str:
+    """Return the sha256 of what a Python file does: of its syntax tree without docstrings.
+
+    Comments, docstrings and line breaks do not count, so that they can be edited without repeating
+    the runs that rest on the file. Every version of Python gives the same hash.
+    """
+    return source_sha256(path.read_text(encoding="utf-8"), str(path))
+
+
+@functools.cache
+def source_sha256(source: str, file: str) -> str:
+    """Return the `code_sha256` of a module with this source; `file` is named if it is no Python."""
+    return hashlib.sha256(repr(_plain(ast.parse(source, file))).encode()).hexdigest()
+
+
+def _plain(node: Any) -> Any:
+    """Return a syntax tree as nested tuples, without docstrings and fields that hold nothing.
+
+    Fields that hold nothing are left out because newer versions of Python add some.
+    """
+    if isinstance(node, list):
+        return tuple(_plain(item) for item in node)
+    if not isinstance(node, ast.AST):
+        return type(node).__name__, repr(node)
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = fields["body"][1:]
+    held = ((name, _plain(value)) for name, value in fields.items() if value not in (None, []))
+    return (type(node).__name__, *held)
 
 
 def file_sha256(path: Path) -> str:

@@ -21,6 +21,7 @@ from workflow.lib.common.choices import check_choice
 from workflow.lib.common.paths import ROOT, WORKFLOW
 
 SCALES = ("smoke", "laptop", "paper")
+FIRST_TUNING_SEED = 1000  # reporting seeds are below
 PARTS = ("task", "estimator", "protocol")
 FOLDERS = {
     "task": "tasks",
@@ -89,8 +90,12 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
 
 
 def modules(spec: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of the modules that a run's numbers come from."""
-    names = [f"tasks.{spec['task']['name']}", f"workflow.lib.protocols.{spec['protocol']['name']}"]
+    """Return the dotted names of the modules whose code, and what they import, makes a job's rows.
+
+    They are the script that runs the job, and what it imports by a name from the specification.
+    """
+    names = ["workflow.scripts.run", f"tasks.{spec['task']['name']}"]
+    names += [f"workflow.lib.protocols.{spec['protocol']['name']}"]
     names += [f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else []
     return names + (["tasks.learned_optimizer"] if "trained" in spec else [])
 
@@ -119,8 +124,9 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
     for run, resolved in _resolve(name, scale).items():
-        own, block, start = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "first_seed"))
-        total = own if start else seeds or own  # tuning seeds keep their number
+        own, block, tuning = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
+        start = FIRST_TUNING_SEED if tuning else 0
+        total = own if tuning else seeds or own  # a choice rests on all of its seeds
         for first in range(start, start + total, block):
             last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
@@ -156,7 +162,7 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
                 "data": chosen.get("data"),
                 "seeds": chosen["seeds"],
                 "seeds_per_job": chosen["seeds_per_job"],
-                "first_seed": chosen.get("first_seed", 0),
+                "tuning": chosen.get("tuning", False),
             }
             waits = {key: chosen[key] for key in ("tuned", "trained") if key in chosen}
             resolved[member] |= waits

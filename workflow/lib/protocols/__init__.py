@@ -1,5 +1,25 @@
 """The ways to run: one file is one protocol.
 
-Protocols are found by looking into this folder, as tasks and estimators are. The files that begin
-with an underscore hold what protocols share.
+Protocols are found by looking into this folder, as tasks and estimators are. Each has
+
+* `Config`, a frozen dataclass of its hyperparameters: `check(task, make_estimator)` raises
+  ValueError before any compute, `particle_steps(task, make_estimator)` says what one seed costs;
+* `run(task, make_estimator, seeds, checkpoint, config) -> Outcome`.
+
+`assemble` makes all of this from a specification. The files that begin with an underscore hold what
+protocols share.
 """
+
+from workflow.lib.protocols._build import Assembled, assemble, make_factory, make_task
+from workflow.lib.protocols._checkpoint import CHECKPOINT_SECONDS, Checkpoint
+from workflow.lib.protocols._compute import configure
+
+__all__ = [
+    "CHECKPOINT_SECONDS",
+    "Assembled",
+    "Checkpoint",
+    "assemble",
+    "configure",
+    "make_factory",
+    "make_task",
+]

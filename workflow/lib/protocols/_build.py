@@ -1,64 +1,106 @@
-"""From a specification to functions: the task, the estimator and the protocol of a run."""
+"""From a specification to functions: the task, the estimator and the protocol of a job."""
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimators.base import Estimator
 from tasks.base import Task
 from workflow.lib.plan import hyperparameters
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._rows import Outcome
 
-Spec = Mapping[str, Any]
+MakeEstimator = functools.partial  # `(task, **changes) -> Estimator`, its hyperparameters in it
 
 
-def task(spec: Spec, data: Mapping[str, np.ndarray] | None) -> Task:
-    """Build the task of a run.
+class Assembled(NamedTuple):
+    """A job that is ready to run.
+
+    Attributes:
+        task: the inner problem.
+        make_estimator: `(task, **changes) -> Estimator`, the job's hyperparameters filled in; None
+            for a protocol that has no estimator. A protocol calls it once, or again for another
+            task (the next one of a curriculum) or other hyperparameters (a cell of a grid).
+        protocol: the module whose `run` runs the job.
+        config: an instance of its `Config`.
+    """
+
+    task: Task
+    make_estimator: MakeEstimator | None
+    protocol: ModuleType
+    config: Any
+
+    def check(self) -> None:
+        """Raise ValueError, one line, if the protocol cannot run with this task and estimator."""
+        if self.make_estimator is not None:
+            self.make_estimator(self.task)
+        self.config.check(self.task, self.make_estimator)
+
+    def run(self, seeds: range, checkpoint: Checkpoint) -> Outcome:
+        """Run the job.
+
+        Args:
+            seeds: the seeds of the job.
+            checkpoint: where to resume from and to save.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        self.check()
+        return self.protocol.run(self.task, self.make_estimator, seeds, checkpoint, self.config)
+
+
+def per_update(task: Task, make_estimator: MakeEstimator) -> int:
+    """Return N x K, the particle-steps of one outer update, those of a mean path left out.
+
+    Steps beyond the end of a problem of its own length count: they are computed.
+    """
+    particles = make_estimator.keywords.get("num_particles", 1)
+    return particles * make_estimator(task).truncation
+
+
+def assemble(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> Assembled:
+    """Build what a job runs.
 
     Args:
-        spec: the run's specification.
+        spec: the job's specification, with every hyperparameter in it (see `plan.resolve`).
         data: arrays of its data set, for a task that takes one.
 
     Raises:
-        ValueError: unknown or unfit hyperparameters; data missing, or not wanted.
+        ValueError: a hyperparameter is unknown, missing or of a wrong type; data are missing, or
+            not wanted.
     """
-    name, args = spec["task"]["name"], spec["task"]["args"]
+    protocol = importlib.import_module(f"workflow.lib.protocols.{spec['protocol']['name']}")
+    config = _filled("protocol", spec["protocol"], protocol.Config)
+    return Assembled(make_task(spec, data), make_factory(spec), protocol, config())
+
+
+def make_task(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> Task:
+    """Build the task of a job; arguments and errors are those of `assemble`."""
+    name = spec["task"]["name"]
     factory = getattr(importlib.import_module(f"tasks.{name}"), name)
-    hyperparameters.check("task", name, factory, args)
+    filled = _filled("task", spec["task"], factory)
     wants_data = "data" in inspect.signature(factory).parameters
     if wants_data != (data is not None):
         wanted = "needs" if wants_data else "takes no"
         raise ValueError(f"task {name} {wanted} data; the experiment says data: {spec['data']}")
-    return factory(data, **args) if wants_data else factory(**args)
+    return filled(data) if wants_data else filled()
 
 
-def estimator(spec: Spec, task: Task) -> Estimator | None:
-    """Build the estimator of a run, with `rebuild`, or None where it has none; raises as `task`."""
+def make_factory(spec: Mapping[str, Any]) -> MakeEstimator | None:
+    """Return the `make_estimator` of a job, None if it has no estimator; errors as `assemble`."""
     if spec["estimator"] is None:
         return None
-    name, args = spec["estimator"]["name"], spec["estimator"]["args"]
+    name = spec["estimator"]["name"]
     factory = getattr(importlib.import_module(f"estimators.{name}"), name)
-    hyperparameters.check("estimator", name, factory, args)
-    return _rebuildable(factory, task, args)
+    return _filled("estimator", spec["estimator"], factory)
 
 
-def _rebuildable(
-    factory: Callable[..., Estimator], task: Task, args: Mapping[str, Any]
-) -> Estimator:
-    """Return an estimator whose `rebuild` keeps what it is not told to change."""
-
-    def rebuild(task: Task, **changes: Any) -> Estimator:
-        return _rebuildable(factory, task, {**args, **changes})
-
-    return factory(task, **args)._replace(rebuild=rebuild)
-
-
-def protocol(spec: Spec) -> ModuleType:
-    """Return the module of a run's protocol, its hyperparameters checked; raises as `task`."""
-    name = spec["protocol"]["name"]
-    module = importlib.import_module(f"workflow.lib.protocols.{name}")
-    hyperparameters.check("protocol", name, module.run, spec["protocol"]["args"])
-    return module
+def _filled(kind: str, part: Mapping[str, Any], factory: Callable) -> functools.partial:
+    """Return a factory with the hyperparameters of a part of a specification, which must fit it."""
+    hyperparameters.check(kind, part["name"], factory, part["args"])
+    return functools.partial(factory, **part["args"])

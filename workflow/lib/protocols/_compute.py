@@ -1,46 +1,26 @@
-"""How jobs compute: jax settings, seeds, compilation, progress, checkpoints.
+"""How jobs compute: jax settings, seeds, keys, compilation.
 
 All protocols share this: one compiled program per job with all its seeds inside, run in chunks,
 with Python between chunks only. On a CPU seeds are mapped one after another (`lax.map`: a reset
 stays a real branch, caches hold one seed's state); on a GPU they are mapped together (`vmap`).
 """
 
-import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
-import pandas as pd
 
 from estimators.base import Estimator
 from tasks.base import Key, Theta, stream
-from workflow.lib.common import store
 
-LOGGER = logging.getLogger(__name__)
 SAMPLE_BYTES = 2**20
-CHECKPOINT_SECONDS = 20.0
-
-
-class Outcome(NamedTuple):
-    """What a protocol returns.
-
-    Attributes:
-        rows: tidy results with the columns seed, outer_step, cell, inner_steps, metric, value.
-        status: of each seed: "ok", "diverged", or the `final_status` of a curriculum.
-        timings: seconds by what they went into: compile_s, run_s, evaluate_s; and restarts.
-    """
-
-    rows: pd.DataFrame
-    status: dict[int, str]
-    timings: dict[str, float]
 
 
 def configure() -> None:
-    """Pin the settings that results depend on, and keep compiled programs between processes."""
+    """Pin the settings that results depend on, and keep compiled programs for later processes."""
     jax.config.update("jax_threefry_partitionable", True)
     # Full float32: a GPU's shorter products round a small perturbation away.
     jax.config.update("jax_default_matmul_precision", "highest")
@@ -142,118 +122,20 @@ def timings(run: Program, evaluate: Program | None = None, *others: Program) -> 
     }
 
 
-class Checkpoint:
-    """The resumable state of a job: a tree of arrays, the rows so far, and a position.
+def lifted(fn: Callable, *args: Any) -> tuple[Program, list[jax.Array]]:
+    """Return a program and arrays with `program(arrays, *args) == fn(*args)`.
 
-    Attributes:
-        restarts: how often the job has resumed.
-    """
-
-    def __init__(
-        self, path: Path, identity: Mapping[str, Any], interval_s: float = CHECKPOINT_SECONDS
-    ) -> None:
-        """Open a checkpoint; one of another specification, other code or other data is ignored.
-
-        Args:
-            path: the file.
-            identity: plain JSON data that must be equal for a checkpoint to be of use.
-            interval_s: seconds between two saves, at least.
-        """
-        self.path, self.identity, self.interval_s = path, dict(identity), interval_s
-        self.restarts = 0
-        self._saved = time.monotonic()
-
-    def load(self, tree: Any) -> tuple[int, Any, list[dict[str, np.ndarray]]] | None:
-        """Return (position, tree, rows) as last saved, or None; `tree` gives the structure."""
-        stored = store.load_checkpoint(self.path)
-        if stored is None or stored[1]["identity"] != self.identity:
-            return None
-        arrays, meta = stored
-        leaves, structure = jax.tree.flatten(tree)
-        loaded = [_from_numpy(arrays[f"leaf/{i}"], leaf) for i, leaf in enumerate(leaves)]
-        rows: list[dict[str, np.ndarray]] = [{} for _ in range(meta["points"])]
-        for name, array in arrays.items():
-            if name.startswith("rows/"):
-                _, index, column = name.split("/", 2)
-                rows[int(index)][column] = array
-        self.restarts = meta["restarts"] + 1
-        LOGGER.info("resumes at %d from %s", meta["position"], self.path)
-        return meta["position"], jax.tree.unflatten(structure, loaded), rows
-
-    def save(self, position: int, tree: Any, rows: list[dict[str, np.ndarray]]) -> None:
-        """Save unless the last time was under `interval_s` ago."""
-        if time.monotonic() - self._saved < self.interval_s:
-            return
-        arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
-        for i, row in enumerate(rows):
-            arrays |= {f"rows/{i}/{name}": array for name, array in row.items()}
-        meta = {
-            "identity": self.identity,
-            "position": position,
-            "points": len(rows),
-            "restarts": self.restarts,
-        }
-        store.save_checkpoint(self.path, arrays, meta)
-        self._saved = time.monotonic()
-
-    def remove(self) -> None:
-        """Remove the file, once the result is written."""
-        self.path.unlink(missing_ok=True)
-
-
-def _to_numpy(leaf: jax.Array) -> np.ndarray:
-    """Return an array, or the bits of a PRNG key, on the host."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
-
-
-def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
-    """Return the inverse of `_to_numpy`; `like` tells whether it is a PRNG key."""
-    leaf = jax.numpy.asarray(array)
-    if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(leaf)
-    return leaf
-
-
-def log_point(
-    num_seeds: int, metrics: Mapping[str, Any], outer_step: int, inner_steps: Any, cell: int = 0
-) -> dict[str, np.ndarray]:
-    """Return one log point: its place and its metrics, each [seeds]; `tidy` makes rows of them.
+    The arrays are those that `fn` closes over, say the text that a task reads. Programs that differ
+    in nothing else are equal in the compilation cache, and so are compiled only once.
 
     Args:
-        num_seeds: of the job.
-        metrics: by name; arrays, [seeds], or one number for all seeds.
-        outer_step: updates of θ so far.
-        inner_steps: compute so far, [seeds] or one number for all seeds.
-        cell: of a grid, where there is one.
+        fn: of arrays, or trees of them.
+        args: examples: only their shapes and types matter.
     """
-    place = {"outer_step": outer_step, "cell": cell, "inner_steps": inner_steps}
-    point = {name: np.full(num_seeds, value, np.int64) for name, value in place.items()}
-    return point | {name: np.full(num_seeds, x, np.float64) for name, x in metrics.items()}
+    closed, shapes = jax.make_jaxpr(fn, return_shape=True)(*args)
 
+    def evaluate(arrays: list[jax.Array], *args: Any) -> Any:
+        leaves = jax.core.eval_jaxpr(closed.jaxpr, arrays, *jax.tree.leaves(args))
+        return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
-def with_best(points: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-    """Return log points with `best_meta_loss`, the lowest `meta_loss` so far, NaN left out."""
-    best = np.fmin.accumulate([point["meta_loss"] for point in points])
-    return [point | {"best_meta_loss": lowest} for point, lowest in zip(points, best, strict=True)]
-
-
-def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """Return the rows of a job from its points.
-
-    Args:
-        seeds: the seeds of the job.
-        points: see `log_point`.
-    """
-    index = {"outer_step": np.int32, "cell": np.int32, "inner_steps": np.int64}
-    names = ("seed", *index, "metric", "value")
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for point in points:
-        for metric in [name for name in point if name not in index]:
-            columns["seed"].append(np.asarray(seeds, np.int32))
-            columns["metric"].append(np.full(len(seeds), metric, object))
-            columns["value"].append(np.asarray(point[metric], np.float64))
-            for name, dtype in index.items():
-                columns[name].append(point[name].astype(dtype))
-    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})
+    return Program(evaluate), closed.consts

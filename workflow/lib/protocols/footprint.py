@@ -11,6 +11,7 @@ estimator, shows how many perturbations each particle had. Nothing is random in 
 """
 
 import ast
+import dataclasses
 import math
 from typing import Any
 
@@ -22,50 +23,70 @@ from jax.flatten_util import ravel_pytree
 from estimators.base import Estimator, check_horizon
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.common.paths import ROOT
-from workflow.lib.protocols._compute import Checkpoint, Outcome, Program, tidy, timings
+from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import Program, timings
+from workflow.lib.protocols._rows import OK, Outcome, tidy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        file: the estimator's file, relative to the repository.
+    """
+
+    file: str
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if there is no estimator or no such file, or problems never end."""
+        if make_estimator is None:
+            raise ValueError("a footprint is that of an estimator; name one")
+        if not (ROOT / self.file).is_file():
+            raise ValueError(f"file={self.file} does not exist; it is relative to the repository")
+        check_horizon(task, "the footprint")
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        del task, make_estimator
+        return 0
 
 
 def run(
-    task: Task, estimator: Estimator | None, seeds: range, checkpoint: Checkpoint, *, file: str
+    task: Task,
+    make_estimator: MakeEstimator,
+    seeds: range,
+    checkpoint: Checkpoint,
+    config: Config,
 ) -> Outcome:
     """Count.
 
     Args:
         task: gives θ and the horizon T; its inner steps are not run.
-        estimator: of the antithetic ES family, lockstep, without `chunk_size`.
+        make_estimator: `task -> Estimator` of the antithetic ES family, lockstep, without
+            `chunk_size`.
         seeds: every seed gets the same counts.
         checkpoint: not used: a job takes a second.
-        file: the estimator's file, relative to the repository.
-
-    Raises:
-        ValueError: there is no estimator or no such file, or inner problems never end.
+        config: hyperparameters.
     """
-    check(task, estimator, file=file)
+    del checkpoint
     recorder = _recorder(task)
-    rebuilt = estimator.rebuild(recorder)
+    estimator = make_estimator(recorder)
     key = jax.random.key(seeds[0])
     theta = recorder.init_theta(stream(key, "theta"))
-    start, step = Program(rebuilt.init), Program(rebuilt.step)
+    start, step = Program(estimator.init), Program(estimator.step)
     seen = _recorded(start, step, key, theta)
     each = [len(np.unique(seen[:, :, 0, pair], axis=0)) for pair in range(seen.shape[-1])]
     counts = {
         "perturbations": max(each),
         "numbers_drawn": seen.shape[1] * sum(each),
-        **_arrays(rebuilt, key, theta, seen.shape[1] * seen.shape[-1]),
-        **code_size((ROOT / file).read_text(encoding="utf-8")),
+        **_arrays(estimator, key, theta, seen.shape[1] * seen.shape[-1]),
+        **code_size((ROOT / config.file).read_text(encoding="utf-8")),
     }
     place = {"outer_step": 0, "cell": 0, "inner_steps": 0}
     point = {name: np.full(len(seeds), value) for name, value in (place | counts).items()}
-    return Outcome(tidy(seeds, [point]), dict.fromkeys(seeds, "ok"), timings(step, start))
-
-
-def check(task: Task, estimator: Estimator | None, *, file: str) -> None:
-    """Raise ValueError if there is no estimator or no such file, or inner problems never end."""
-    if estimator is None:
-        raise ValueError("a footprint is that of an estimator; name one")
-    if not (ROOT / file).is_file():
-        raise ValueError(f"file={file} does not exist; it is relative to the repository")
-    check_horizon(task, "the footprint")
+    return Outcome(tidy(seeds, [point]), dict.fromkeys(seeds, OK), timings(step, start))
 
 
 def _recorder(task: Task) -> Task:

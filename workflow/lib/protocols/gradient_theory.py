@@ -21,6 +21,7 @@ windows. Memory T (P + S) and W S P, time T W S² P for S state variables: never
 Recorded in `cell` = window, one metric: `variance`, tr Var / |∇L|².
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -29,62 +30,73 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from estimators.base import Estimator
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.protocols._compute import Checkpoint, Outcome, log_point, tidy, timings
-from workflow.lib.protocols._lifting import lifted
+from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import lifted, timings
+from workflow.lib.protocols._rows import OK, Outcome, log_point, tidy
 
 KEY_SEED = 0  # of a problem that is the same for every key
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        num_particles: N.
+        windows: inner steps that share one perturbation; divisors of the horizon.
+    """
+
+    num_particles: int
+    windows: Sequence[int]
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if a hyperparameter is out of its range, or there is an estimator."""
+        if make_estimator is not None:
+            raise ValueError("gradient_theory has no estimator: it covers all of the family")
+        if task.horizon is None:
+            raise ValueError("gradient_theory needs a task with a horizon")
+        if self.num_particles < 2:
+            raise ValueError(f"num_particles={self.num_particles} must be at least 2")
+        for window in self.windows:
+            if window < 1 or task.horizon % window:
+                raise ValueError(f"window={window} must divide horizon={task.horizon}")
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        del task, make_estimator
+        return 0
+
+
 def run(
     task: Task,
-    estimator: Estimator | None,
+    make_estimator: None,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    num_particles: int,
-    windows: Sequence[int],
+    config: Config,
 ) -> Outcome:
     """Compute the variance for every window.
 
     Args:
         task: one fixed inner problem with a horizon; its state is made of floating-point arrays,
             and s_0 does not depend on θ.
-        estimator: None: the theory covers all of the family.
+        make_estimator: None: the theory covers all of the family.
         seeds: nothing is random; every seed gets the same value.
         checkpoint: not used: a job takes seconds.
-        num_particles: N.
-        windows: inner steps that share one perturbation; divisors of the horizon.
-
-    Raises:
-        ValueError: if there is an estimator, or a window does not divide the horizon.
+        config: hyperparameters.
     """
-    del checkpoint
-    check(task, estimator, num_particles=num_particles, windows=windows)
+    del make_estimator, checkpoint
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
-    program, arrays = lifted(functools.partial(relative_variances, task, tuple(windows)), theta)
+    program, arrays = lifted(
+        functools.partial(relative_variances, task, tuple(config.windows)), theta
+    )
     values = program(arrays, theta)
     points = [
-        log_point(len(seeds), {"variance": 2 / num_particles * float(value)}, 0, 0, window)
-        for window, value in zip(windows, values, strict=True)
+        log_point(len(seeds), {"variance": 2 / config.num_particles * float(value)}, 0, 0, window)
+        for window, value in zip(config.windows, values, strict=True)
     ]
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
-
-
-def check(
-    task: Task, estimator: Estimator | None, *, num_particles: int, windows: Sequence[int]
-) -> None:
-    """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    if estimator is not None:
-        raise ValueError("gradient_theory has no estimator: it covers all of the family")
-    if task.horizon is None:
-        raise ValueError("gradient_theory needs a task with a horizon")
-    if num_particles < 2:
-        raise ValueError(f"num_particles={num_particles} must be at least 2")
-    for window in windows:
-        if window < 1 or task.horizon % window:
-            raise ValueError(f"window={window} must divide horizon={task.horizon}")
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, OK), timings(program))
 
 
 def relative_variances(task: Task, windows: Sequence[int], theta: Theta) -> Array:

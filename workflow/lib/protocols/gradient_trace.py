@@ -4,6 +4,7 @@ Recorded at every outer step: `theta` before the update, the estimate `gradient`
 of the unroll averaged over particles, and `problem`, the inner problems begun so far.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -13,93 +14,100 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from estimators.base import Estimator
 from tasks.base import Array, Key, Task
+from workflow.lib.protocols import _training
+from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import (
-    Checkpoint,
-    Outcome,
     Program,
-    log_point,
     over_seeds,
     scan_samples,
     seed_keys,
     step_keys,
-    tidy,
     timings,
 )
-from workflow.lib.protocols.meta_training import Carry, outer_step, start
-from workflow.lib.protocols.meta_training import check as check_training
+from workflow.lib.protocols._optimizers import Optimization
+from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters; θ is moved by Adam (b1 = 0.9, b2 = 0.999).
+
+    Attributes:
+        outer_steps: updates of θ.
+        learning_rate: α, of the outer optimizer.
+    """
+
+    outer_steps: int
+    learning_rate: float
+
+    @property
+    def optimization(self) -> Optimization:
+        """How θ is moved."""
+        return Optimization(
+            outer_steps=self.outer_steps, optimizer="adam", learning_rate=self.learning_rate
+        )
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if a hyperparameter is out of its range, or θ has more entries."""
+        if make_estimator is None:
+            raise ValueError("gradient_trace needs an estimator")
+        self.optimization.check_optimizer()
+        leaves = jax.tree.leaves(jax.eval_shape(task.init_theta, jax.random.key(0)))
+        entries = sum(leaf.size for leaf in leaves)
+        if entries != 1:
+            raise ValueError(f"gradient_trace needs one outer parameter; this task has {entries}")
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        return self.outer_steps * per_update(task, make_estimator)
 
 
 def run(
     task: Task,
-    estimator: Estimator,
+    make_estimator: MakeEstimator,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    outer_steps: int,
-    learning_rate: float,
+    config: Config,
 ) -> Outcome:
-    """Train with Adam (b1 = 0.9, b2 = 0.999) and record every step.
+    """Train and record every step.
 
     Args:
         task: the inner problem; its θ has one entry.
-        estimator: of its gradient, in lockstep.
+        make_estimator: `task -> Estimator`, in lockstep.
         seeds: the seeds of this job.
         checkpoint: not used: a job takes minutes at most.
-        outer_steps: updates of θ.
-        learning_rate: α, of the outer optimizer.
-
-    Raises:
-        ValueError: if a hyperparameter is out of its range, or θ has more entries.
+        config: hyperparameters.
     """
     del checkpoint
-    check(task, estimator, outer_steps=outer_steps, learning_rate=learning_rate)
-    optimizer = optax.adam(learning_rate)
-    train = functools.partial(_train, task, estimator, optimizer, outer_steps)
+    optimizer = config.optimization.make_optimizer()
+    train = functools.partial(_train, task, make_estimator, optimizer, config.outer_steps)
     program = Program(over_seeds(train))
     traced = {name: np.asarray(x) for name, x in program(seed_keys(seeds)).items()}
     compute = np.cumsum(traced.pop("inner_steps"), axis=1, dtype=np.int64)
     points = []
-    for step in range(outer_steps):
+    for step in range(config.outer_steps):
         values = {name: value[:, step] for name, value in traced.items()}
         points.append(log_point(len(seeds), values, step, compute[:, step]))
     finite = np.isfinite(traced["gradient"]).all(axis=1) & np.isfinite(traced["loss"]).all(axis=1)
-    status = {seed: "ok" if good else "diverged" for seed, good in zip(seeds, finite, strict=True)}
+    status = statuses(seeds, finite)
     return Outcome(tidy(seeds, points), status, timings(program))
-
-
-def check(
-    task: Task, estimator: Estimator | None, *, outer_steps: int, learning_rate: float
-) -> None:
-    """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    check_training(
-        task,
-        estimator,
-        outer_steps=outer_steps,
-        log_every=1,
-        optimizer="adam",
-        learning_rate=learning_rate,
-    )
-    leaves = jax.tree.leaves(jax.eval_shape(task.init_theta, jax.random.key(0)))
-    entries = sum(leaf.size for leaf in leaves)
-    if entries != 1:
-        raise ValueError(f"gradient_trace needs one outer parameter; this task has {entries}")
 
 
 def _train(
     task: Task,
-    estimator: Estimator,
+    make_estimator: MakeEstimator,
     optimizer: optax.GradientTransformation,
     outer_steps: int,
     key: Key,
 ) -> dict[str, Array]:
     """Return what is recorded for one seed, each [outer_steps]."""
-    carry = start(task, estimator, optimizer, key)
+    carry = _training.start(task, make_estimator, optimizer, key)
 
-    def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
+    def update(carry: _training.Carry, sample: Any) -> tuple[_training.Carry, dict[str, Array]]:
         theta = ravel_pytree(carry.theta)[0][0]
-        carry, gradient, info = outer_step(task, estimator, optimizer, carry, sample)
+        carry, gradient, info = _training.outer_step(task, make_estimator, optimizer, carry, sample)
         return carry, {
             "theta": theta,
             "gradient": jnp.where(info.finite, ravel_pytree(gradient)[0][0], jnp.nan),
@@ -109,6 +117,6 @@ def _train(
         }
 
     keys = step_keys(key, jnp.arange(outer_steps, dtype=jnp.int32))
-    _, traced = scan_samples(estimator, update, carry, carry.theta, keys)
+    _, traced = scan_samples(make_estimator(task), update, carry, carry.theta, keys)
     problem = jnp.cumsum(traced.pop("resets"), dtype=jnp.int32)
     return traced | {"problem": problem}

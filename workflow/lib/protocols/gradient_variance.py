@@ -18,6 +18,7 @@ place of g, and relative to |b|², as in the code of the PES paper. b is noisy i
 estimator has the noise of b as its `squared_bias_base`, not 0.
 """
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -29,79 +30,84 @@ from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator
 from estimators.full_es import full_es
-from tasks.base import Array, Key, Task, Theta, stream
+from tasks.base import Array, Key, Task, stream
 from workflow.lib.plan import hyperparameters
+from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import (
-    Checkpoint,
-    Outcome,
-    log_point,
+    lifted,
     over_seeds,
     scan_samples,
     seed_keys,
     step_keys,
-    tidy,
     timings,
 )
-from workflow.lib.protocols._lifting import lifted
+from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy
 
 BASE_SEED = 1_000_000  # the first one of the full-ES estimate: no seed of a repetition
 BASE_PARTICLES = 100  # of the full-ES estimate at a time
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        base: hyperparameters of the full-ES estimate b, e.g. its number of particles.
+    """
+
+    base: Mapping[str, Any] | None = None
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if something is missing, or `base` is not what full ES takes."""
+        if make_estimator is None:
+            raise ValueError("gradient_variance needs an estimator")
+        if task.exact_gradient is None or task.horizon is None:
+            raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
+        if self.base:
+            name = "full_es, base of gradient_variance"
+            hyperparameters.check("estimator", name, full_es, self.base)
+            full_es(task, **self.base)
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        unrolls = task.horizon // make_estimator(task).truncation
+        return unrolls * per_update(task, make_estimator)
+
+
 def run(
     task: Task,
-    estimator: Estimator,
+    make_estimator: MakeEstimator,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    base: Mapping[str, Any] | None = None,
+    config: Config,
 ) -> Outcome:
     """Estimate the gradient of a whole inner problem once per seed.
 
     Args:
         task: the inner problem, with an exact gradient and a horizon.
-        estimator: of its gradient, in lockstep.
+        make_estimator: `task -> Estimator`, in lockstep.
         seeds: the seeds of this job.
         checkpoint: not used: a job takes minutes at most.
-        base: hyperparameters of the full-ES estimate b, e.g. its number of particles.
-
-    Raises:
-        ValueError: if the task has no exact gradient or no horizon, or `base` is not valid.
+        config: hyperparameters.
     """
     del checkpoint
-    check(task, estimator, base=base)
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
-    truncation = _truncation(estimator, theta)
-    keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, truncation, key)
+    estimator = make_estimator(task)
+    keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, key)
     program, arrays = lifted(over_seeds(one), keys)
     measured = program(arrays, keys)
     estimates = np.asarray(measured["estimate"], np.float64)
     oracle, arrays = lifted(lambda theta: ravel_pytree(task.exact_gradient(theta))[0], theta)
     values = errors(estimates, np.asarray(oracle(arrays, theta), np.float64))
     reference = None
-    if base:
-        reference, arrays = lifted(functools.partial(_base, task, base))
+    if config.base:
+        reference, arrays = lifted(functools.partial(_base, task, config.base))
         against = errors(estimates, np.asarray(reference(arrays), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
     points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
-    status = {
-        seed: "ok" if np.isfinite(error) else "diverged"
-        for seed, error in zip(seeds, values["squared_error"], strict=True)
-    }
+    status = statuses(seeds, np.isfinite(values["squared_error"]))
     return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))
-
-
-def check(
-    task: Task, estimator: Estimator | None, *, base: Mapping[str, Any] | None = None
-) -> None:
-    """Raise ValueError if something is missing, or `base` is not what full ES takes."""
-    if estimator is None:
-        raise ValueError("gradient_variance needs an estimator")
-    if task.exact_gradient is None or task.horizon is None:
-        raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
-    if base:
-        hyperparameters.check("estimator", "full_es, base of gradient_variance", full_es, base)
-        full_es(task, **base)
 
 
 def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
@@ -138,21 +144,25 @@ def _base(task: Task, base: Mapping[str, Any]) -> Array:
     parts = next(n for n in range(max(1, size // BASE_PARTICLES), size) if size % (2 * n) == 0)
     estimator = full_es(task, **{**base, "num_particles": size // parts})
     keys = seed_keys(range(BASE_SEED, BASE_SEED + parts))
-    one = over_seeds(lambda key: estimate(task, estimator, task.horizon, key)["estimate"])
+    one = over_seeds(lambda key: estimate(task, estimator, key)["estimate"])
     return one(keys).mean(axis=0)
 
 
-def estimate(task: Task, estimator: Estimator, truncation: int, key: Key) -> dict[str, Array]:
+def estimate(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:
     """Return one estimate, [P], summed over the unrolls of one inner problem, and its inner steps.
 
-    `truncation` is K, inner steps per unroll. Two estimators see the same noise at one key if their
-    truncations are equal, and independent noise otherwise: truncations are compared by independent
-    measurements.
+    Two estimators see the same noise at one key if their truncations are equal, and independent
+    noise otherwise: truncations are compared by independent measurements.
+
+    Args:
+        task: the inner problem.
+        estimator: of its gradient, in lockstep.
+        key: root key of the seed.
     """
     theta = task.init_theta(stream(key, "theta"))
-    key = jax.random.fold_in(key, truncation)
+    key = jax.random.fold_in(key, estimator.truncation)
     state = estimator.init(stream(key, "estimator"), theta)
-    steps = jnp.arange(task.horizon // truncation, dtype=jnp.int32)
+    steps = jnp.arange(task.horizon // estimator.truncation, dtype=jnp.int32)
     keys = step_keys(key, steps)
 
     def update(carry: tuple[Array, Any], sample: Any) -> tuple[tuple[Array, Any], Array]:
@@ -163,14 +173,3 @@ def estimate(task: Task, estimator: Estimator, truncation: int, key: Key) -> dic
     zero = jnp.zeros_like(ravel_pytree(theta)[0])
     (total, _), inner_steps = scan_samples(estimator, update, (zero, state), theta, keys)
     return {"estimate": total, "inner_steps": jnp.sum(inner_steps, dtype=jnp.int32)}
-
-
-def _truncation(estimator: Estimator, theta: Theta) -> int:
-    """Return K, inner steps per unroll: the compiler leaves nothing else of this step."""
-
-    def probe() -> Array:
-        key = jax.random.key(0)
-        constant = jax.tree.map(jnp.zeros_like, theta)
-        return estimator.step(key, constant, estimator.init(key, constant))[2].steps
-
-    return int(jax.jit(probe)())

@@ -4,6 +4,7 @@ A seed is one evaluation problem (initial weights and data), the same for every 
 perturbations of a smoothed meta-loss, E[L(θ + σ ε)] with ε ~ N(0, I): common random numbers.
 """
 
+import dataclasses
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -11,49 +12,76 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
-from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.common.choices import check_choice
-from workflow.lib.protocols._compute import (
-    Checkpoint,
-    Outcome,
-    Program,
-    log_point,
-    over_seeds,
-    seed_keys,
-    tidy,
-    timings,
-)
+from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
+from workflow.lib.protocols._rows import OK, Outcome, log_point, tidy
 
 LOGGER = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        grid: `{name of an entry of θ: [lowest, highest, points]}`, one or two of them.
+        sigmas: for each of these σ, rows `smoothed_{σ}` hold the mean meta-loss of θ + σ ε.
+        samples: perturbations ε of such a mean; all entries of θ are perturbed.
+    """
+
+    grid: Mapping[str, Sequence[float]]
+    sigmas: Sequence[float] = ()
+    samples: int = 1
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if the grid is empty, or names no entry of θ, or a σ is not positive."""
+        if self.samples < 1 or not all(0 < sigma < math.inf for sigma in self.sigmas):
+            raise ValueError(
+                f"samples={self.samples} must be at least 1 "
+                f"and sigmas={list(self.sigmas)} positive and finite"
+            )
+        if make_estimator is not None:
+            raise ValueError("a landscape has no estimator")
+        entries = jax.eval_shape(task.init_theta, jax.random.key(0))
+        if len(self.grid) not in (1, 2):
+            raise ValueError(f"grid has {len(self.grid)} axes; a landscape has 1 or 2")
+        for name, axis in self.grid.items():
+            check_choice("axis of grid", name, tuple(entries))
+            finite = len(axis) == 3 and all(math.isfinite(number) for number in axis)
+            if not finite or axis[2] < 1 or axis[2] != int(axis[2]) or axis[0] > axis[1]:
+                raise ValueError(
+                    f"grid axis {name}={list(axis)} must be "
+                    "[lowest, highest, points >= 1], all finite"
+                )
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        del make_estimator
+        cells = math.prod(int(points) for _, _, points in self.grid.values())
+        return cells * (task.horizon or 0)  # without a horizon a closed form is evaluated
+
+
 def run(
     task: Task,
-    estimator: Estimator | None,
+    make_estimator: None,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    grid: Mapping[str, Sequence[float]],
-    sigmas: Sequence[float] = (),
-    samples: int = 1,
+    config: Config,
 ) -> Outcome:
     """Evaluate every cell of the grid.
 
     Args:
         task: the inner problem; its θ is a dict of scalars.
-        estimator: None: a landscape has none.
+        make_estimator: None: a landscape has no estimator.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
-        grid: `{name of an entry of θ: [lowest, highest, points]}`, one or two of them.
-        sigmas: for each of these σ, rows `smoothed_{σ}` hold the mean meta-loss of θ + σ ε.
-        samples: perturbations ε of such a mean; all entries of θ are perturbed.
-
-    Raises:
-        ValueError: if the grid is empty, or names no entry of θ, or a σ is not positive.
+        config: hyperparameters.
     """
-    check(task, estimator, grid=grid, sigmas=sigmas, samples=samples)
-    axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in grid.items()}
+    del make_estimator
+    axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in config.grid.items()}
     *outer, inner = axes
     rows, columns = axes[outer[0]] if outer else jnp.zeros(1), axes[inner]
     theta_0 = task.init_theta(stream(jax.random.key(0), "theta"))
@@ -62,10 +90,10 @@ def run(
         def cell(other: Array) -> dict[str, Array]:
             theta: Theta = {**theta_0, **dict.fromkeys(outer, value), inner: other}
             problem = stream(key, "evaluate")
-            epsilon = _normals(stream(key, "epsilon"), theta, samples)
+            epsilon = _normals(stream(key, "epsilon"), theta, config.samples)
             smoothed = {
                 f"smoothed_{sigma:g}": _smoothed(task, problem, theta, sigma, epsilon)
-                for sigma in sigmas
+                for sigma in config.sigmas
             }
             return task.evaluate(problem, theta) | smoothed
 
@@ -85,7 +113,7 @@ def run(
             points.append(log_point(len(seeds), metrics, 0, task.horizon or 0, cell))
         LOGGER.info("row %d/%d of the grid", i + 1, len(rows))
         checkpoint.save(i + 1, (), points)
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, OK), timings(program))
 
 
 def _normals(key: Key, theta: Theta, samples: int) -> Theta:
@@ -101,30 +129,3 @@ def _smoothed(task: Task, problem: Key, theta: Theta, sigma: float, epsilon: The
         return task.evaluate(problem, moved)["meta_loss"]
 
     return jax.vmap(perturbed)(epsilon).mean()
-
-
-def check(
-    task: Task,
-    estimator: Estimator | None,
-    *,
-    grid: Mapping[str, Sequence[float]],
-    sigmas: Sequence[float] = (),
-    samples: int = 1,
-) -> None:
-    """Raise ValueError if the grid is empty, or names no entry of θ, or a σ is not positive."""
-    if samples < 1 or not all(0 < sigma < math.inf for sigma in sigmas):
-        raise ValueError(
-            f"samples={samples} must be at least 1 and sigmas={list(sigmas)} positive and finite"
-        )
-    if estimator is not None:
-        raise ValueError("a landscape has no estimator")
-    entries = jax.eval_shape(task.init_theta, jax.random.key(0))
-    if len(grid) not in (1, 2):
-        raise ValueError(f"grid has {len(grid)} axes; a landscape has 1 or 2")
-    for name, axis in grid.items():
-        check_choice("axis of grid", name, tuple(entries))
-        finite = len(axis) == 3 and all(math.isfinite(number) for number in axis)
-        if not finite or axis[2] < 1 or axis[2] != int(axis[2]) or axis[0] > axis[1]:
-            raise ValueError(
-                f"grid axis {name}={list(axis)} must be [lowest, highest, points >= 1], all finite"
-            )

@@ -5,6 +5,7 @@ incumbent if its summed loss is the lowest so far (a loss that is not finite nev
 incumbent is evaluated as the θ of `meta_training` is, and at one seed on the same problem.
 """
 
+import dataclasses
 import functools
 import logging
 import math
@@ -15,22 +16,53 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from estimators.base import Estimator
 from tasks.base import Array, Key, Task, Theta, stream, unroll
 from workflow.lib.common.choices import check_choice
-from workflow.lib.protocols._compute import (
-    Checkpoint,
-    Outcome,
-    Program,
-    log_point,
-    over_seeds,
-    seed_keys,
-    tidy,
-    timings,
-    with_best,
-)
+from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
+from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy, with_best
 
 LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        candidates: how many, for each seed; they are the outer steps.
+        log_every: candidates between evaluations; divides `candidates`.
+        box: `{name of an entry of θ: [lowest, highest]}`, all of them; uniform between the two.
+    """
+
+    candidates: int
+    log_every: int
+    box: Mapping[str, Sequence[float]]
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if a hyperparameter is out of its range."""
+        if make_estimator is not None:
+            raise ValueError("random_search has no estimator")
+        if task.horizon is None:
+            raise ValueError("random_search needs a task with a horizon: this one never ends")
+        if self.candidates < 1 or self.log_every < 1 or self.candidates % self.log_every:
+            raise ValueError(f"log_every={self.log_every} must divide candidates={self.candidates}")
+        entries = jax.eval_shape(task.init_theta, jax.random.key(0))
+        for name, bounds in self.box.items():
+            check_choice("entry of box", name, tuple(entries))
+            if len(bounds) != 2 or not -math.inf < bounds[0] <= bounds[1] < math.inf:
+                raise ValueError(
+                    f"box {name}={list(bounds)} must be [lowest, highest], both finite"
+                )
+        missing = sorted(set(entries) - set(self.box))
+        if missing:
+            raise ValueError(f"box lacks {', '.join(missing)}: give [lowest, highest] of each")
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        del make_estimator
+        return self.candidates * task.horizon
 
 
 class Incumbent(NamedTuple):
@@ -42,72 +74,39 @@ class Incumbent(NamedTuple):
 
 def run(
     task: Task,
-    estimator: Estimator | None,
+    make_estimator: None,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    candidates: int,
-    log_every: int,
-    box: Mapping[str, Sequence[float]],
+    config: Config,
 ) -> Outcome:
     """Search and evaluate.
 
     Args:
         task: the inner problem; its θ is a dict of arrays.
-        estimator: None: a random search has none.
+        make_estimator: None: a random search has no estimator.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
-        candidates: how many, for each seed; they are the outer steps.
-        log_every: candidates between evaluations; divides `candidates`.
-        box: `{name of an entry of θ: [lowest, highest]}`, all of them; uniform between the two.
-
-    Raises:
-        ValueError: if a hyperparameter is out of its range.
+        config: hyperparameters.
     """
-    check(task, estimator, candidates=candidates, log_every=log_every, box=box)
+    del make_estimator
     keys = seed_keys(seeds)
-    advance = Program(over_seeds(functools.partial(search, task, box, log_every)))
+    advance = Program(over_seeds(functools.partial(search, task, config.box, config.log_every)))
     evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))
     theta = jax.vmap(lambda key: task.init_theta(stream(key, "theta")))(keys)
     incumbent, points, first = Incumbent(theta, jnp.full(len(seeds), jnp.inf)), [], 0
     resumed = checkpoint.load(incumbent)
     if resumed:
         first, incumbent, points = resumed
-    for step in range(first, candidates, log_every):
+    for step in range(first, config.candidates, config.log_every):
         incumbent = advance(incumbent, keys, jnp.full(len(seeds), step, jnp.int32))
-        metrics, tried = evaluate(keys, incumbent.theta), step + log_every
+        metrics, tried = evaluate(keys, incumbent.theta), step + config.log_every
         points.append(log_point(len(seeds), metrics, tried, tried * task.horizon))
         median = np.median(points[-1]["meta_loss"])
-        LOGGER.info("candidate %d/%d  median meta-loss %.4g", tried, candidates, median)
+        LOGGER.info("candidate %d/%d  median meta-loss %.4g", tried, config.candidates, median)
         checkpoint.save(tried, incumbent, points)
     finite = np.isfinite(points[-1]["meta_loss"])
-    status = {seed: "ok" if ok else "diverged" for seed, ok in zip(seeds, finite, strict=True)}
+    status = statuses(seeds, finite)
     return Outcome(tidy(seeds, with_best(points)), status, timings(advance, evaluate))
-
-
-def check(
-    task: Task,
-    estimator: Estimator | None,
-    *,
-    candidates: int,
-    log_every: int,
-    box: Mapping[str, Sequence[float]],
-) -> None:
-    """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    if estimator is not None:
-        raise ValueError("random_search has no estimator")
-    if task.horizon is None:
-        raise ValueError("random_search needs a task with a horizon: this one never ends")
-    if candidates < 1 or log_every < 1 or candidates % log_every:
-        raise ValueError(f"log_every={log_every} must divide candidates={candidates}")
-    entries = jax.eval_shape(task.init_theta, jax.random.key(0))
-    for name, bounds in box.items():
-        check_choice("entry of box", name, tuple(entries))
-        if len(bounds) != 2 or not -math.inf < bounds[0] <= bounds[1] < math.inf:
-            raise ValueError(f"box {name}={list(bounds)} must be [lowest, highest], both finite")
-    missing = sorted(set(entries) - set(box))
-    if missing:
-        raise ValueError(f"box lacks {', '.join(missing)}: give [lowest, highest] of each")
 
 
 def search(
@@ -122,7 +121,7 @@ def search(
 
     Args:
         task: the inner problem.
-        box: as in `run`.
+        box: as in `Config`.
         num_candidates: how many.
         incumbent: the best so far.
         key: root key of the seed.

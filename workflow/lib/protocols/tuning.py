@@ -1,15 +1,15 @@
 """Protocol: train once in every cell of a grid of hyperparameters, and record how each ends.
 
 All cells share one compiled program: the learning rate and σ are traced. `loss` is the mean over
-all updates of the loss that was trained on. What follows from the
-rows is decided by `tuned.py`.
+all updates of the loss that was trained on. `results/choice.py` chooses a cell from the rows.
 """
 
+import dataclasses
 import itertools
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,88 +17,102 @@ import numpy as np
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task
 from workflow.lib.common.choices import check_choice
-from workflow.lib.protocols import _optimizers, meta_training
-from workflow.lib.protocols._compute import (
-    LOGGER,
-    Checkpoint,
-    Outcome,
-    Program,
-    log_point,
-    over_seeds,
-    seed_keys,
-    tidy,
-    timings,
-)
+from workflow.lib.protocols import _training
+from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
+from workflow.lib.protocols._optimizers import Optimization
+from workflow.lib.protocols._rows import OK, Outcome, log_point, tidy
+
+LOGGER = logging.getLogger(__name__)
+TUNED = ("learning_rate", "sigma")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hyperparameters.
+
+    Attributes:
+        grid: {"learning_rate": values, and σ where the estimator has one: "sigma": values}.
+        outer_steps: updates of θ in each cell.
+        optimizer: "sgd", "momentum" or "adam".
+        b1: of Adam, or the momentum.
+    """
+
+    grid: Mapping[str, Sequence[float]]
+    outer_steps: int
+    optimizer: str
+    b1: float = 0.9
+
+    def optimization(self, learning_rate: float | Array) -> Optimization:
+        """Return how θ is moved in a cell with this learning rate, which may be traced."""
+        return Optimization(
+            outer_steps=self.outer_steps,
+            optimizer=self.optimizer,
+            learning_rate=learning_rate,
+            b1=self.b1,
+        )
+
+    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+        """Raise ValueError if a hyperparameter is out of its range, or there is no estimator."""
+        del task
+        if make_estimator is None:
+            raise ValueError("tuning needs an estimator")
+        for name in self.grid:
+            check_choice("hyperparameter in a tuning grid", name, TUNED)
+        if not self.grid.get("learning_rate"):
+            raise ValueError("a tuning grid needs values of learning_rate")
+        if not all(0 < value < math.inf for values in self.grid.values() for value in values):
+            raise ValueError(f"grid={dict(self.grid)}: every value must be positive and finite")
+        for learning_rate in self.grid["learning_rate"]:
+            self.optimization(learning_rate).check_optimizer()
+
+    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+        """Return the inner steps of one seed, summed over particles, without evaluations."""
+        cells = math.prod(len(values) for values in self.grid.values())
+        return cells * self.outer_steps * per_update(task, make_estimator)
 
 
 def run(
     task: Task,
-    estimator: Estimator,
+    make_estimator: MakeEstimator,
     seeds: range,
     checkpoint: Checkpoint,
-    *,
-    grid: Mapping[str, Sequence[float]],
-    outer_steps: int,
-    optimizer: str,
-    b1: float = 0.9,
+    config: Config,
 ) -> Outcome:
     """Train in every cell; a cell that diverges is a row like any other.
 
     Args:
         task: the inner problem.
-        estimator: of its gradient, one that can be rebuilt.
+        make_estimator: `(task, sigma=...) -> Estimator`.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save, between cells.
-        grid: {"learning_rate": values, and σ where the estimator has one: "sigma": values}.
-        outer_steps: updates of θ in each cell.
-        optimizer: "sgd", "momentum" or "adam".
-        b1: of Adam, or the momentum.
-
-    Raises:
-        ValueError: if a hyperparameter is out of its range.
+        config: hyperparameters.
     """
-    check(task, estimator, grid=grid, outer_steps=outer_steps, optimizer=optimizer, b1=b1)
 
     def trial(key: Key, cell: dict[str, Array]) -> dict[str, Array]:
+        """Train one seed in one cell; return how it ends."""
         others = {name: value for name, value in cell.items() if name != "learning_rate"}
-        own = estimator.rebuild(task, **others)
-        optimize = _optimizers.make(optimizer, cell["learning_rate"], b1)
-        carry = meta_training.start(task, own, optimize, key)
+        optimizer = config.optimization(cell["learning_rate"]).make_optimizer()
+
+        def make(task: Task) -> Estimator:
+            return make_estimator(task, **others)
+
+        carry = _training.start(task, make, optimizer, key)
         zero = jnp.zeros((), jnp.int32)
-        carry, means = meta_training.train(task, own, optimize, outer_steps, carry, key, zero)
-        end = meta_training.assess(task, key, carry.theta, carry.progress)
+        carry, means = _training.train(task, make, optimizer, config.outer_steps, carry, key, zero)
+        end = _training.assess(task, key, carry.theta, carry.progress)
         return end | {"loss": means["loss"], "inner_steps": means["inner_steps"]}
 
     program, keys = Program(over_seeds(trial)), seed_keys(seeds)
     first, _, points = checkpoint.load(()) or (0, (), [])
-    cells = list(itertools.product(*grid.values()))
+    cells = list(itertools.product(*config.grid.values()))
     began = time.perf_counter()
     for number, cell in enumerate(cells[first:], first):
-        chosen = dict(zip(grid, cell, strict=True))
+        chosen = dict(zip(config.grid, cell, strict=True))
         metrics = program(keys, {name: jnp.full(len(seeds), x) for name, x in chosen.items()})
         cost = np.asarray(metrics.pop("inner_steps"), np.int64)
-        points.append(log_point(len(seeds), chosen | metrics, outer_steps, cost, number))
+        points.append(log_point(len(seeds), chosen | metrics, config.outer_steps, cost, number))
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)
-    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, "ok"), timings(program))
-
-
-def check(
-    task: Task,
-    estimator: Estimator | None,
-    *,
-    grid: Mapping[str, Sequence[float]],
-    outer_steps: int,
-    optimizer: str,
-    b1: float = 0.9,
-) -> None:
-    """Raise ValueError if a hyperparameter of `run` is out of its range."""
-    for name in grid:
-        check_choice("hyperparameter in a tuning grid", name, ("learning_rate", "sigma"))
-    if not grid.get("learning_rate"):
-        raise ValueError("a tuning grid needs values of learning_rate")
-    if not all(0 < value < math.inf for values in grid.values() for value in values):
-        raise ValueError(f"grid={dict(grid)}: every value must be positive and finite")
-    common: dict[str, Any] = {"optimizer": optimizer, "b1": b1, "outer_steps": outer_steps}
-    for learning_rate in grid["learning_rate"]:
-        meta_training.check(task, estimator, log_every=1, learning_rate=learning_rate, **common)
+    return Outcome(tidy(seeds, points), dict.fromkeys(seeds, OK), timings(program))

@@ -94,7 +94,7 @@ def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
     if not dirty:
         return ""
     settings = f"workflow/config/experiments/{sidecar['spec']['experiment']}.yaml"
-    files = sidecar["code"] | provenance.code_hashes([root / settings], root)  # both are verified
+    files = sidecar["code"] | {settings: provenance.file_sha256(root / settings)}  # as verified
     for path, sha256 in files.items():
         if _committed_sha256(root, commit, path) != sha256:
             return f"{path}, which differs from that of {commit[:7]}"
@@ -103,10 +103,17 @@ def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
 
 @functools.cache
 def _committed_sha256(root: Path, commit: str, path: str) -> str:
-    """Return the sha256 of a file in a commit, or "" if git does not find it."""
+    """Return the hash of a file in a commit, or "" if git does not find it.
+
+    It is that of the code (`provenance.code_sha256`) for a Python file, else that of the bytes.
+    """
     command = ["git", "-C", str(root), "show", f"{commit}:{path}"]
     done = subprocess.run(command, capture_output=True, check=False)
-    return "" if done.returncode else hashlib.sha256(done.stdout).hexdigest()
+    if done.returncode:
+        return ""
+    if path.endswith(".py"):
+        return provenance.source_sha256(done.stdout.decode(), path)
+    return hashlib.sha256(done.stdout).hexdigest()
 
 
 def describe(dag: Dag, root: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workflow.lib.common import store
-from workflow.lib.common.provenance import file_sha256
+from workflow.lib.common.provenance import code_sha256, file_sha256
 from workflow.lib.plan import spec as specs
 
 SIDECAR_FIELDS = ("spec", "spec_sha256", "content_sha256", "code", "data")
@@ -88,7 +88,7 @@ def _run_problems(
     for name, recorded in sidecar["code"].items():
         if not (root / name).exists():
             yield run, f"made with {name}, which is gone"
-        elif file_sha256(root / name) != recorded:
+        elif code_sha256(root / name) != recorded:
             yield run, f"made with another {name}"
 
 

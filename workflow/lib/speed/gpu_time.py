@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from estimators.base import Estimator
-from tasks.base import Task
 from workflow.lib.common.paths import WORKFLOW
-from workflow.lib.data import prepared
-from workflow.lib.plan import spec, tuned
-from workflow.lib.protocols import _build
+from workflow.lib.plan import spec
+from workflow.lib.protocols import Assembled
+from workflow.lib.protocols._rehearsal import rehearse
 from workflow.lib.speed import throughput
 
 SECONDS_PER_HOUR = 3600
@@ -59,14 +57,15 @@ def estimate(experiment: str, scale: str = "paper") -> Estimate:
         ValueError: no such experiment or scale.
     """
     jobs = [job.spec for job in spec.jobs(scale, (experiment,))]
+    rehearsed = [rehearse(job) for job in jobs]
     measured: dict[str, throughput.Throughput] = {}
-    for job in jobs:
+    for job, ready in zip(jobs, rehearsed, strict=True):
         if job["estimator"] and job["estimator"]["name"] not in measured:
-            measured[job["estimator"]["name"]] = _speed(job)
+            measured[job["estimator"]["name"]] = _speed(ready)
     fastest = max(measured.values(), key=lambda one: one.steps_per_s)
     total = core_s = gpu_s = 0.0
-    for job in jobs:
-        steps = particle_steps(job)
+    for job, ready in zip(jobs, rehearsed, strict=True):
+        steps = particle_steps(job, ready)
         speed = measured[job["estimator"]["name"]] if job["estimator"] else fastest
         total += steps
         core_s += steps / speed.steps_per_s
@@ -74,76 +73,23 @@ def estimate(experiment: str, scale: str = "paper") -> Estimate:
     return Estimate(total, core_s / SECONDS_PER_HOUR, gpu_s / SECONDS_PER_HOUR)
 
 
-def particle_steps(job: Mapping[str, Any]) -> int:
+def particle_steps(job: Mapping[str, Any], ready: Assembled) -> int:
     """Return the inner steps of a job, summed over particles and seeds, without evaluations.
 
     The mean path of truncated ES, one in N, is left out too.
 
     Args:
         job: its specification.
+        ready: what it runs.
     """
     first, last = job["seeds"]
-    return (last - first + 1) * _PER_SEED[job["protocol"]["name"]](job)
+    return (last - first + 1) * ready.config.particle_steps(ready.task, ready.make_estimator)
 
 
-def _training(job: Mapping[str, Any]) -> int:
-    """Return outer steps x N x K."""
-    update = throughput.per_update(job["estimator"]["args"])
-    return job["protocol"]["args"]["outer_steps"] * update
-
-
-def _tuning(job: Mapping[str, Any]) -> int:
-    """Return the training of all cells."""
-    grid = job["protocol"]["args"]["grid"]
-    return math.prod(len(values) for values in grid.values()) * _training(job)
-
-
-def _variance(job: Mapping[str, Any]) -> int:
-    """Return T x N: one whole inner problem."""
-    return _horizon(job) * job["estimator"]["args"]["num_particles"]
-
-
-def _landscape(job: Mapping[str, Any]) -> int:
-    """Return T x cells."""
-    grid = job["protocol"]["args"]["grid"]
-    return _horizon(job) * math.prod(int(points) for _, _, points in grid.values())
-
-
-def _search(job: Mapping[str, Any]) -> int:
-    """Return T x candidates."""
-    return _horizon(job) * job["protocol"]["args"]["candidates"]
-
-
-_PER_SEED = {
-    "footprint": lambda job: 0,
-    "gradient_theory": lambda job: 0,
-    "gradient_trace": _training,
-    "gradient_variance": _variance,
-    "landscape": _landscape,
-    "meta_training": _training,
-    "random_search": _search,
-    "tuning": _tuning,
-}
-
-
-def _horizon(job: Mapping[str, Any]) -> int:
-    """Return T; 0 for a problem without one, whose evaluation has a closed form."""
-    return _build.task(job, prepared.stand_in(job["data"])).horizon or 0
-
-
-def _built(job: Mapping[str, Any]) -> tuple[Task, Estimator]:
-    """Build a job's task, on a stand-in for its data, and its estimator."""
-    job = tuned.resolve(job, tuned.stand_in(job))
-    task = _build.task(job, prepared.stand_in(job["data"]))
-    return task, _build.estimator(job, task)
-
-
-def _speed(job: Mapping[str, Any]) -> throughput.Throughput:
+def _speed(ready: Assembled) -> throughput.Throughput:
     """Measure one outer step of a job, or, if that is short, as many as take `ENOUGH_S`."""
-    update = throughput.per_update(job["estimator"]["args"])
-    measure = functools.partial(throughput.measure, *_built(job), repetitions=1)
-    one = measure(outer_steps=1, particle_steps=update)
+    measure = functools.partial(throughput.measure, ready.task, ready.make_estimator, repetitions=1)
+    one = measure(outer_steps=1)
     if one.step_s > ENOUGH_S:
         return one
-    enough = min(MOST_STEPS, math.ceil(ENOUGH_S / one.step_s))
-    return measure(outer_steps=enough, particle_steps=update)
+    return measure(outer_steps=min(MOST_STEPS, math.ceil(ENOUGH_S / one.step_s)))

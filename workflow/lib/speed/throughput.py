@@ -3,17 +3,17 @@
 import functools
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from estimators.base import Estimator
 from tasks.base import Task
 from workflow.lib.common import provenance
-from workflow.lib.protocols import _compute, meta_training
+from workflow.lib.protocols import _compute, _training
+from workflow.lib.protocols._build import MakeEstimator, per_update
 
 REPETITIONS = 5
 MATMUL_SIZE = 1024
@@ -40,21 +40,19 @@ class Throughput(NamedTuple):
 
 def measure(
     task: Task,
-    estimator: Estimator,
+    make_estimator: MakeEstimator,
     outer_steps: int,
-    particle_steps: int,
     repetitions: int = REPETITIONS,
 ) -> Throughput:
     """Train for `outer_steps` at a time, once to warm up and then `repetitions` times.
 
     Args:
         task: the inner problem.
-        estimator: of its gradient.
+        make_estimator: `task -> Estimator`.
         outer_steps: updates of θ in one call of the compiled program.
-        particle_steps: of one update, see `per_update`.
         repetitions: how many calls to time.
     """
-    steps, programs = trainer(task, estimator, outer_steps)
+    steps, programs = trainer(task, make_estimator, outer_steps)
     matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
     calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
@@ -62,27 +60,19 @@ def measure(
     return Throughput(
         compile_s=sum(program.compile_s for program in programs),
         step_s=seconds / outer_steps,
-        steps_per_s=outer_steps * particle_steps / seconds,
+        steps_per_s=outer_steps * per_update(task, make_estimator) / seconds,
         matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
         peak_memory_mb=provenance.peak_memory_mb(),
     )
 
 
-def per_update(args: Mapping[str, Any]) -> int:
-    """Return N x K, the particle-steps that one update computes, from an estimator's arguments.
-
-    Steps beyond the end of a problem of its own length count, mean paths of truncated ES do not.
-    """
-    return args.get("num_particles", 1) * args.get("truncation", 1)
-
-
 def trainer(
-    task: Task, estimator: Estimator, outer_steps: int
+    task: Task, make_estimator: MakeEstimator, outer_steps: int
 ) -> tuple[Callable[[], None], list[_compute.Program]]:
     """Return a function that trains on for `outer_steps` at each call, and the programs it runs."""
-    parts, keys = (task, estimator, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
-    start = _compute.Program(_compute.over_seeds(functools.partial(meta_training.start, *parts)))
-    train = functools.partial(meta_training.train, *parts, outer_steps)
+    parts, keys = (task, make_estimator, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
+    start = _compute.Program(_compute.over_seeds(functools.partial(_training.start, *parts)))
+    train = functools.partial(_training.train, *parts, outer_steps)
     advance = _compute.Program(_compute.over_seeds(train), donate=(0,))
     carry, first = start(keys), jnp.zeros(1, jnp.int32)
 

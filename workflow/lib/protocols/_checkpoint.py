@@ -1,0 +1,89 @@
+"""The checkpoint of a job: it resumes where it was killed, and ends with the same numbers."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from workflow.lib.common import store
+
+LOGGER = logging.getLogger(__name__)
+CHECKPOINT_SECONDS = 20.0
+
+
+class Checkpoint:
+    """The resumable state of a job: a tree of arrays, the rows so far, and a position.
+
+    Attributes:
+        restarts: how often the job has resumed.
+    """
+
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], interval_s: float = CHECKPOINT_SECONDS
+    ) -> None:
+        """Open a checkpoint; one of another specification, other code or other data is ignored.
+
+        Args:
+            path: the file.
+            identity: plain JSON data that must be equal for a checkpoint to be of use.
+            interval_s: seconds between two saves, at least.
+        """
+        self.path, self.identity, self.interval_s = path, dict(identity), interval_s
+        self.restarts = 0
+        self._saved = time.monotonic()
+
+    def load(self, tree: Any) -> tuple[int, Any, list[dict[str, np.ndarray]]] | None:
+        """Return (position, tree, rows) as last saved, or None; `tree` gives the structure."""
+        stored = store.load_checkpoint(self.path)
+        if stored is None or stored[1]["identity"] != self.identity:
+            return None
+        arrays, meta = stored
+        leaves, structure = jax.tree.flatten(tree)
+        loaded = [_from_numpy(arrays[f"leaf/{i}"], leaf) for i, leaf in enumerate(leaves)]
+        rows: list[dict[str, np.ndarray]] = [{} for _ in range(meta["points"])]
+        for name, array in arrays.items():
+            if name.startswith("rows/"):
+                _, index, column = name.split("/", 2)
+                rows[int(index)][column] = array
+        self.restarts = meta["restarts"] + 1
+        LOGGER.info("resumes at %d from %s", meta["position"], self.path)
+        return meta["position"], jax.tree.unflatten(structure, loaded), rows
+
+    def save(self, position: int, tree: Any, rows: list[dict[str, np.ndarray]]) -> None:
+        """Save unless the last time was under `interval_s` ago."""
+        if time.monotonic() - self._saved < self.interval_s:
+            return
+        arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        for i, row in enumerate(rows):
+            arrays |= {f"rows/{i}/{name}": array for name, array in row.items()}
+        meta = {
+            "identity": self.identity,
+            "position": position,
+            "points": len(rows),
+            "restarts": self.restarts,
+        }
+        store.save_checkpoint(self.path, arrays, meta)
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file, once the result is written."""
+        self.path.unlink(missing_ok=True)
+
+
+def _to_numpy(leaf: jax.Array) -> np.ndarray:
+    """Return an array, or the bits of a PRNG key, on the host."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
+    """Return the inverse of `_to_numpy`; `like` tells whether it is a PRNG key."""
+    leaf = jax.numpy.asarray(array)
+    if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(leaf)
+    return leaf

@@ -1,0 +1,21 @@
+"""A job as it will be, before there are data, chosen hyperparameters or trained optimizers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks._lolv2 import NUM_WEIGHTS
+from workflow.lib.data import prepared
+from workflow.lib.plan import resolve
+from workflow.lib.protocols._build import Assembled, assemble
+
+
+def rehearse(job: Mapping[str, Any]) -> Assembled:
+    """Build what a job runs, with stand-ins for all that it waits for.
+
+    Args:
+        job: a specification.
+
+    Raises:
+        ValueError: as `assemble`, or the job waits for a tuning run that does not exist.
+    """
+    return assemble(resolve.stand_in(job, NUM_WEIGHTS), prepared.stand_in(job["data"]))

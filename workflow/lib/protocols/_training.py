@@ -1,0 +1,136 @@
+"""Outer steps of one seed: estimate a gradient, update θ with it, and go on.
+
+Every estimator sees, at one seed, the same θ_0 and the same evaluation problem. Entries of a
+gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and such
+gradients are counted.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from estimators.base import Info
+from tasks.base import Array, Key, Task, Theta, stream
+from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._compute import scan_samples, step_keys
+
+
+class Carry(NamedTuple):
+    """What one outer step hands to the next.
+
+    Attributes:
+        theta: outer parameters.
+        optimizer: the outer optimizer's state.
+        estimator: the estimator's state.
+        nonfinite: int32 scalar, gradients so far with entries that were set to 0.
+        progress: of the task's curriculum, () without one.
+    """
+
+    theta: Theta
+    optimizer: optax.OptState
+    estimator: Any
+    nonfinite: Array
+    progress: Any
+
+
+def start(
+    task: Task, make_estimator: MakeEstimator, optimizer: optax.GradientTransformation, key: Key
+) -> Carry:
+    """Return the state of one seed before the first outer step.
+
+    Args:
+        task: the inner problem.
+        make_estimator: `task -> Estimator`.
+        optimizer: of θ.
+        key: root key of the seed.
+    """
+    theta = task.init_theta(stream(key, "theta"))
+    state = make_estimator(task).init(stream(key, "estimator"), theta)
+    progress = () if task.curriculum is None else task.curriculum.init()
+    return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32), progress)
+
+
+def train(
+    task: Task,
+    make_estimator: MakeEstimator,
+    optimizer: optax.GradientTransformation,
+    num_steps: int,
+    carry: Carry,
+    key: Key,
+    first: Array,
+) -> tuple[Carry, dict[str, Array]]:
+    """Run outer steps of one seed.
+
+    Args:
+        task: the inner problem.
+        make_estimator: `task -> Estimator`.
+        optimizer: of θ.
+        num_steps: how many.
+        carry: the state to go on from.
+        key: root key of the seed.
+        first: int32 scalar, outer steps done so far.
+
+    Returns:
+        The state, the means over these steps of "loss" (summed over an unroll, averaged over
+        particles) and "gradient_norm", and the "inner_steps" of all of them, int32.
+    """
+
+    def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
+        carry, gradient, info = outer_step(task, make_estimator, optimizer, carry, sample)
+        norm = optax.tree.norm(gradient)
+        return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
+
+    keys = step_keys(key, first + jnp.arange(num_steps, dtype=jnp.int32))
+    carry, infos = scan_samples(make_estimator(task), update, carry, carry.theta, keys)
+    inner_steps = jnp.sum(infos.pop("inner_steps"), dtype=jnp.int32)
+    return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
+
+
+def outer_step(
+    task: Task,
+    make_estimator: MakeEstimator,
+    optimizer: optax.GradientTransformation,
+    carry: Carry,
+    sample: Any,
+) -> tuple[Carry, Theta, Info]:
+    """Estimate a gradient and update θ with it.
+
+    A curriculum gives the task of this step, and learns how the step went.
+
+    Args:
+        task: the inner problem.
+        make_estimator: `task -> Estimator`.
+        optimizer: of θ.
+        carry: the state to go on from.
+        sample: of the estimator, the randomness of this step.
+
+    Returns:
+        The state, the gradient without entries that are not finite, and the estimator's `Info`.
+    """
+    progress, curriculum = carry.progress, task.curriculum
+    estimator = make_estimator(task if curriculum is None else curriculum.task(progress))
+    gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
+    if curriculum is not None:
+        progress = curriculum.update(progress, info.loss, info.steps, info.ended)
+    gradient = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), gradient)
+    updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
+    theta = optax.apply_updates(carry.theta, updates)
+    nonfinite = carry.nonfinite + (~info.finite).astype(jnp.int32)
+    return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
+
+
+def assess(task: Task, key: Key, theta: Theta, progress: Any) -> dict[str, Array]:
+    """Return the metrics of θ on the task as it is now, and those of its curriculum.
+
+    Args:
+        task: the inner problem.
+        key: root key of the seed.
+        theta: outer parameters.
+        progress: of the task's curriculum, () without one.
+    """
+    curriculum = task.curriculum
+    now = task if curriculum is None else curriculum.task(progress)
+    metrics = now.evaluate(stream(key, "evaluate"), theta)
+    return metrics if curriculum is None else metrics | curriculum.metrics(progress)

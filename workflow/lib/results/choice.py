@@ -1,0 +1,61 @@
+"""The choice of hyperparameters, from the table of a tuning experiment.
+
+The rule: of all cells of the grid, the best one by the first metric of `RULES` that the table has,
+averaged over the tuning seeds; among equals the best by the second; then the first. That is, in the
+copy task, the longest string copied at the end, then the fewest bits per character; elsewhere the
+lowest mean over all updates of the loss that was trained on. Tuning seeds start at 1000 and are
+never reported.
+"""
+
+import numpy as np
+import pandas as pd
+
+GRID_METRICS = ("learning_rate", "sigma")
+RULES = ({"longest_copied": -1, "bits_per_character": 1}, {"loss": 1})  # 1: low is good, -1: high
+Values = dict[str, float]
+
+
+def grid(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of a grid: one row for every cell of every run, means over the seeds.
+
+    Args:
+        seeds: the rows of every seed of a tuning experiment.
+
+    Returns:
+        Columns run, cell, seeds (their number), the metrics of the rule, and chosen, by the rule.
+
+    Raises:
+        ValueError: the table lacks a metric of the rule.
+    """
+    found = set(seeds["metric"])
+    fitting = [rule for rule in RULES if found >= {*rule, "learning_rate"}]
+    if not fitting:
+        raise ValueError(
+            "the tuning table lacks learning_rate, or every metric to choose by; run it again"
+        )
+    rule = fitting[0]
+    place = ["run", "cell"]
+    cells = seeds.groupby([*place, "metric"])["value"].agg(_mean).unstack("metric")
+    columns = [name for name in (*GRID_METRICS, *rule) if name in cells]
+    counts = seeds.groupby(place)["seed"].nunique()
+    cells = cells[columns].assign(seeds=counts).reset_index()
+    ascending = [sign > 0 for sign in rule.values()]
+    ordered = cells.sort_values([*rule, "cell"], ascending=[*ascending, True])  # NaN comes last
+    best = ordered.groupby("run").head(1).index
+    cells = cells.assign(chosen=cells.index.isin(best))
+    return cells[[*place, "seeds", *columns, "chosen"]].rename_axis(columns=None)
+
+
+def choose(grid: pd.DataFrame) -> dict[str, Values]:
+    """Return {run: {hyperparameter: value}}, the chosen cell of each run of a `grid`."""
+    return {
+        str(row["run"]): {
+            name: float(row[name]) for name in GRID_METRICS if np.isfinite(row.get(name, np.nan))
+        }
+        for _, row in grid[grid["chosen"]].iterrows()
+    }
+
+
+def _mean(values: pd.Series) -> float:
+    """Return the mean over seeds; NaN if one is NaN."""
+    return float(np.mean(values.to_numpy()))
