@@ -6,7 +6,6 @@ import estimators
 import tasks
 from tests.helpers import toy_tasks
 from workflow.lib.plan import hyperparameters
-from workflow.lib.protocols import _build
 
 
 def refused(message, function, *args, **options):
@@ -109,23 +108,3 @@ def test_hyperparameters_that_fit():
     """An int is a float; an optional one may be null."""
     values = GOOD | {"sigma": 1, "chunk_size": None, "breakstep": True}
     hyperparameters.check("estimator", "es_single", estimators.es_single, values)
-
-
-def spec(estimator=None, task=None, data=None):
-    return {
-        "estimator": {"name": "es_gen", "args": estimator},
-        "task": task or {"name": "quadratic", "args": {}},
-        "data": data,
-    }
-
-
-def test_building_from_a_specification():
-    task = _build.task(spec(), None)
-    built = _build.estimator(spec(GOOD | {"resample_every": 2}), task)
-    assert isinstance(built, estimators.Estimator)
-    refused(["es_gen", "missing hyperparameter resample_every"], _build.estimator, spec(GOOD), task)
-    unknown = {"name": "quadratic", "args": {"num_unit": 2}}
-    refused(["num_unit", "'num_units'"], _build.task, spec(task=unknown), None)
-    refused(["quadratic takes no data"], _build.task, spec(), {})
-    needs = spec(task={"name": "lr_schedule", "args": {}})
-    refused(["lr_schedule needs data"], _build.task, needs, None)

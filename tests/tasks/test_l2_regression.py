@@ -1,5 +1,7 @@
 """L2 regression: gradient descent by hand, ridge regression in closed form, the known split."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,8 @@ import pytest
 import estimators
 import tasks
 from tasks.l2_regression import _split
-from tests.helpers import toy_tasks
+from tests.helpers import protocol_runs, toy_tasks
 from workflow.lib.protocols import meta_training
-from workflow.lib.protocols._compute import Checkpoint
 
 KEY = jax.random.key(1)
 
@@ -83,17 +84,16 @@ def test_gradient_descent_converges_to_the_closed_form():
     np.testing.assert_allclose(floor, 0.5 * least @ least, rtol=1e-4)
 
 
-def test_es_single_finds_the_optimum_and_truncated_es_does_not(tmp_path):
+def test_es_single_finds_the_optimum_and_truncated_es_does_not():
     """The paper's constants on seeds 1000 and 1001: within 0.1 after 10,000 updates, and not."""
     task = tasks.l2_regression(table(), init_log_l2=3.0)
     distance = {}
     for name in ("es_single", "truncated_es"):
-        estimator = toy_tasks.es(name, task, 1, sigma=0.01)
-        outcome = meta_training.run(
+        outcome = protocol_runs.run(
+            meta_training,
             task,
-            estimator,
+            functools.partial(toy_tasks.es, name, truncation=1, sigma=0.01),
             range(1000, 1002),
-            Checkpoint(tmp_path / name, {}),
             outer_steps=10_000,
             log_every=10_000,
             optimizer="adam",

@@ -12,7 +12,7 @@ import estimators
 import tasks
 from tasks.toy_regression import _gradient, _value
 from tests.helpers import toy_tasks
-from workflow.lib.protocols import meta_training
+from workflow.lib.protocols import _training
 
 KEY = jax.random.key(0)
 
@@ -52,10 +52,10 @@ def test_known_meta_losses(start, end, expected, tolerance):
 def test_a_flat_region_stops_gradient_descent_at_2423():
     """2,000 steps of Adam at 0.01 along RTRL's gradients, with b1 = 0.99: the known plateau."""
     task = tasks.toy_regression()
-    estimator = estimators.rtrl(task, truncation=10)
+    factory = functools.partial(estimators.rtrl, truncation=10)
     optimizer = optax.adam(0.01, b1=0.99)
-    carry = meta_training.start(task, estimator, optimizer, KEY)
-    train = functools.partial(meta_training.train, task, estimator, optimizer, 2000)
+    carry = _training.start(task, factory, optimizer, KEY)
+    train = functools.partial(_training.train, task, factory, optimizer, 2000)
     carry, _ = jax.jit(train)(carry, KEY, 0)
     loss = jax.jit(task.evaluate)(KEY, carry.theta)["meta_loss"]
     np.testing.assert_allclose(loss, 2423.2, atol=0.1)

@@ -29,8 +29,8 @@ def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     parts = {part: _split(case[part]) for part in ("task", "estimator")}
     data = _data(case["task"]["name"], case.get("images", MNIST_SHAPE))
     task = protocols.make_task(parts, data)
-    make_estimator = protocols.make_factory(parts)
-    return throughput.measure(task, make_estimator, case["outer_steps"])
+    factory = protocols.estimator_factory(parts)
+    return throughput.measure(task, factory, case["outer_steps"])
 
 
 def _split(part: Mapping[str, Any]) -> dict[str, Any]:

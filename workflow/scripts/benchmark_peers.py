@@ -33,9 +33,9 @@ def measure(case: str, name: str) -> dict[str, float]:
     task_name, num_particles, sigma, truncation, in_loop, compiled = CASES[case]
     task = getattr(tasks, task_name)()
     options = {"num_particles": num_particles, "sigma": sigma, "truncation": truncation}
-    make_estimator = functools.partial(getattr(estimators, name), **options)
+    factory = functools.partial(getattr(estimators, name), **options)
     loop, scan = _theirs(name, task, options, in_loop, compiled)
-    train, _ = throughput.trainer(task, make_estimator, compiled)
+    train, _ = throughput.trainer(task, factory, compiled)
     seconds = throughput.median_seconds(throughput.REPETITIONS, train, loop, scan)
     work = num_particles * truncation
     return {

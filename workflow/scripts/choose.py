@@ -1,4 +1,4 @@
-"""Choose hyperparameters from the table of a tuning experiment, by the rule of lib/results/choice.py.
+"""Choose hyperparameters from the table of a tuning experiment (`results/choice.py`: the rule).
 
 Writes the choice, and the grid that it was made from with one row per run and cell.
 """

@@ -87,12 +87,61 @@ def test_relative_root_gives_relative_paths(repository, monkeypatch):
     assert provenance.import_closure(["estimators.base"], Path()) == [Path("estimators/base.py")]
 
 
-def test_code_hashes_are_keyed_by_relative_path(repository):
-    before = provenance.code_hashes([repository / "tasks/base.py"], repository)
-    (repository / "tasks/base.py").write_text("changed = True\n")
-    after = provenance.code_hashes([repository / "tasks/base.py"], repository)
-    assert set(before) == set(after) == {"tasks/base.py"}
-    assert before != after
+def test_code_hashes_are_those_of_the_closure(repository):
+    hashes = provenance.code_hashes(["estimators.pes"], repository)
+    files = provenance.import_closure(["estimators.pes"], repository)
+    assert list(hashes) == [path.relative_to(repository).as_posix() for path in files]
+    assert hashes["estimators/pes.py"] == provenance.code_sha256(repository / "estimators/pes.py")
+
+
+CODE = '''"""A module."""
+
+LIMIT = 3
+
+
+def double(x: float) -> float:
+    """Return twice x."""
+    return 2 * x  # a remark
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("A module", "Another text"),
+        ("Return twice x", "Return x + x"),
+        ("  # a remark", ""),
+        ("2 * x", "(2 * x)"),
+        ("\n\n\ndef", "\n\ndef"),
+    ],
+)
+def test_an_edit_that_changes_no_code_keeps_the_hash(old, new):
+    assert old in CODE
+    edited = CODE.replace(old, new)
+    assert provenance.source_sha256(edited, "") == provenance.source_sha256(CODE, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LIMIT = 3", "LIMIT = 3.0"),
+        ("LIMIT = 3", 'LIMIT = "3"'),
+        ("2 * x", "x * 2"),
+        ("double", "twice"),
+        ("x: float)", "x: float = 1.0)"),
+        ("    return 2", "    'text'\n    return 2"),
+    ],
+)
+def test_an_edit_that_changes_code_changes_the_hash(old, new):
+    """A text that stands behind the docstring is code."""
+    assert old in CODE
+    edited = CODE.replace(old, new)
+    assert provenance.source_sha256(edited, "") != provenance.source_sha256(CODE, "")
+
+
+def test_every_python_gives_the_same_hash():
+    """Computed once with Python 3.11; newer ones have more fields in their syntax trees."""
+    assert provenance.source_sha256(CODE, "").startswith("d68845fa89da963e")
 
 
 def test_closure_needs_no_jax():

@@ -15,6 +15,7 @@ from tests.helpers.artifact import (
     processor_seconds,
     snakemake,
     verify,
+    with_more_code,
     written,
 )
 from workflow.lib.plan import catalogue, spec
@@ -97,13 +98,24 @@ def test_an_edited_estimator_repeats_its_runs_and_what_rests_on_them(finished):
     expected = messages(jobs) | {"Hyperparameters: copy_task_tuning"}
     for experiment in {job.spec["experiment"] for job in jobs}:
         expected |= downstream(experiment)
-    with edited(finished / "estimators/es_gen.py", '"""', '"""Edited. '):
+    with with_more_code(finished / "estimators/es_gen.py"):
         assert planned(finished) == expected
     assert planned(finished) == set()
 
 
+def test_an_edited_docstring_repeats_nothing(finished):
+    with edited(finished / "estimators/es_gen.py", '"""', '"""Edited. '):
+        assert planned(finished) == set()
+
+
+def test_edited_code_that_all_runs_share_repeats_them_all(finished):
+    runs = messages(spec.jobs("smoke"))
+    with with_more_code(finished / "workflow/lib/plan/resolve.py"):
+        assert runs <= planned(finished)
+
+
 def test_an_edited_figure_is_drawn_again_alone(finished):
-    with edited(finished / "figures/fig05_influence_balancing.py", '"""', '"""Edited. '):
+    with with_more_code(finished / "figures/fig05_influence_balancing.py"):
         assert planned(finished) == {"Figure: fig05_influence_balancing"}
 
 

@@ -25,6 +25,7 @@ from tests.helpers.artifact import (
     processor_seconds,
     snakemake,
     verify,
+    with_more_code,
 )
 from workflow.lib.common import store
 
@@ -107,7 +108,7 @@ def test_an_edited_figure_is_drawn_again_alone_and_soon(whole):
 
 
 def test_an_edited_estimator_runs_again_alone(whole):
-    with edited(whole / "estimators/mine.py", '"""', '"""Edited. '):
+    with with_more_code(whole / "estimators/mine.py"):
         assert planned(whole) == AFTER_A_RUN | {"Run: small/mine, seeds-0-1"}
 
 
@@ -130,7 +131,7 @@ def spoil(folder):
     (folder / parquet("pes")).write_bytes(flipped)
     (folder / sidecar("es_single")).write_bytes((folder / sidecar("es_single")).read_bytes()[:40])
     estimator = folder / "estimators/mine.py"
-    estimator.write_text(estimator.read_text().replace('"""', '"""Edited. ', 1))
+    estimator.write_text(estimator.read_text() + "\nEDITED = True\n")
     experiment = folder / "workflow/config/experiments/small.yaml"
     experiment.write_text(SMALL.replace("sigma: 0.01", "sigma: 0.02", 1))
     data = folder / "data/synthetic_rows.npz"

@@ -52,7 +52,7 @@ WRONG = [
     (MNIST, "protocol", "b1", 1.0, r"b1=1.0 must lie in \[0, 1\)"),
     (MNIST, "protocol", "log_every", 3, "log_every=3 must divide outer_steps=20"),
     (MNIST, "protocol", "log_every", 0, "log_every=0 must divide"),
-    (MNIST, "protocol", "outer_steps", 0, "must divide outer_steps=0"),
+    (MNIST, "protocol", "outer_steps", 0, "outer_steps=0 must be at least 1"),
     (MNIST, "protocol", "optimizer", "adm", "unknown optimizer 'adm'; the nearest is 'adam'"),
     (LANDSCAPE, "protocol", "grid", {}, "grid has 0 axes; a landscape has 1 or 2"),
     (LANDSCAPE, "protocol", "grid", axes(log_lr=[0, 1, 0]), r"log_lr=\[0, 1, 0\] must be"),

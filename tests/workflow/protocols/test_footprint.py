@@ -1,11 +1,14 @@
 """What estimators need: counted through the public estimator, and from their files."""
 
+import functools
+
 import pytest
 
 import estimators
 import tasks
+from tests.helpers import protocol_runs
 from workflow.lib.plan import spec
-from workflow.lib.protocols import _build, _compute, footprint
+from workflow.lib.protocols import footprint
 
 OPTIONS = {"num_particles": 6, "sigma": 0.1, "truncation": 2}
 DOCUMENTED = '''"""A module."""
@@ -25,17 +28,10 @@ def f(x: float) -> float:
 '''
 
 
-def counts(name, tmp_path, **options):
+def counts(name, **options):
     task = tasks.toy_regression(horizon=8)
-    settings = {"estimator": {"name": name, "args": OPTIONS | options}}
-    checkpoint = _compute.Checkpoint(tmp_path / "checkpoint", {}, 20.0)
-    outcome = footprint.run(
-        task,
-        _build.estimator(settings, task),
-        range(1),
-        checkpoint,
-        file=f"estimators/{name}.py",
-    )
+    factory = functools.partial(getattr(estimators, name), **OPTIONS | options)
+    outcome = protocol_runs.run(footprint, task, factory, range(1), file=f"estimators/{name}.py")
     return outcome.rows.set_index("metric")["value"].to_dict()
 
 
@@ -48,9 +44,9 @@ def counts(name, tmp_path, **options):
         ("es_gen", {"resample_every": 1}, 4, 1),
     ],
 )
-def test_perturbations_and_arrays(name, options, perturbations, given, tmp_path):
+def test_perturbations_and_arrays(name, options, perturbations, given):
     """T/K = 4 unrolls, 3 pairs, 2 parameters."""
-    found = counts(name, tmp_path, **options)
+    found = counts(name, **options)
     assert found["perturbations"] == perturbations
     assert found["numbers_drawn"] == 3 * 2 * perturbations
     assert found["arrays_in_use"] - found["arrays_kept"] == given
@@ -63,15 +59,14 @@ def test_code_is_counted_without_docstrings_and_remarks():
 
 
 def test_what_cannot_be_counted_is_refused():
-    task = tasks.toy_regression()
+    task, factory = tasks.toy_regression(), functools.partial(estimators.pes, **OPTIONS)
     with pytest.raises(ValueError, match="name one"):
-        footprint.check(task, None, file="estimators/pes.py")
-    estimator = estimators.pes(task, **OPTIONS)
+        protocol_runs.run(footprint, task, None, file="estimators/pes.py")
     with pytest.raises(ValueError, match=r"file=estimators/pse.py does not exist"):
-        footprint.check(task, estimator, file="estimators/pse.py")
+        protocol_runs.run(footprint, task, factory, file="estimators/pse.py")
     endless = tasks.influence_balancing()
     with pytest.raises(ValueError, match="the footprint needs a task with a horizon"):
-        footprint.check(endless, estimators.pes(endless, **OPTIONS), file="estimators/pes.py")
+        protocol_runs.run(footprint, endless, factory, file="estimators/pes.py")
 
 
 def test_every_run_names_the_file_of_its_estimator():

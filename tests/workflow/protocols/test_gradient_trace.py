@@ -1,22 +1,21 @@
 """The protocol that records every gradient of one outer parameter."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import tasks
-from tests.helpers import toy_tasks
+from tests.helpers import protocol_runs, toy_tasks
 from workflow.lib.protocols import gradient_trace, landscape
-from workflow.lib.protocols._compute import Checkpoint
 
 OPTIONS = {"horizon": 6, "hidden": [4], "batch_size": 5, "init_decay": None, "init_lr": 0.01}
+PES = functools.partial(toy_tasks.es, "pes", truncation=2)
 
 
 def run(**options):
     task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
-    estimator = toy_tasks.es("pes", task, 2)
-    return gradient_trace.run(
-        task, estimator, range(2), Checkpoint("unused", {}), outer_steps=7, **options
-    )
+    return protocol_runs.run(gradient_trace, task, PES, outer_steps=7, **options)
 
 
 def test_every_step_is_recorded():
@@ -34,16 +33,13 @@ def test_every_step_is_recorded():
 
 def test_two_outer_parameters_are_refused():
     task = tasks.lr_schedule(toy_tasks.small_images(), **(OPTIONS | {"init_decay": 1.0}))
-    estimator = toy_tasks.es("pes", task, 2)
     with pytest.raises(ValueError, match="needs one outer parameter; this task has 2"):
-        gradient_trace.check(task, estimator, outer_steps=2, learning_rate=0.1)
+        protocol_runs.run(gradient_trace, task, PES, outer_steps=2, learning_rate=0.1)
 
 
-def test_a_landscape_may_have_one_axis(tmp_path):
+def test_a_landscape_may_have_one_axis():
     task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
     grid = {"log_lr": [-5.0, -1.0, 3]}
-    rows = landscape.run(
-        task, None, range(2), Checkpoint(tmp_path / "none", {}, interval_s=3600), grid=grid
-    ).rows
+    rows = protocol_runs.run(landscape, task, None, grid=grid).rows
     rates = rows.query("metric == 'log10_initial_lr' and seed == 0").sort_values("cell")
     np.testing.assert_allclose(rates["value"], np.array([-5, -3, -1]) / np.log(10), rtol=1e-6)

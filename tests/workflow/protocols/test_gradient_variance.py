@@ -1,14 +1,15 @@
 """The numbers of the variance protocol, on estimates whose moments are known."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tasks
-from tests.helpers import toy_tasks
-from workflow.lib.protocols import _lifting, gradient_variance
-from workflow.lib.protocols._compute import Checkpoint
+from tests.helpers import protocol_runs, toy_tasks
+from workflow.lib.protocols import _compute, gradient_variance
 
 CASES, REPETITIONS, PARAMETERS = 4000, 6, 3
 DECOMPOSED = ("squared_error", "variance", "squared_bias")
@@ -60,9 +61,8 @@ def test_two_repetitions_have_no_variance():
 def outcome(name, truncation, **protocol):
     """Run the protocol on the quadratic task with four seeds; return the values by metric."""
     task = tasks.quadratic(horizon=12)
-    estimator = toy_tasks.es(name, task, truncation)
-    checkpoint = Checkpoint("unused", {})
-    rows = gradient_variance.run(task, estimator, range(4), checkpoint, **protocol).rows
+    factory = functools.partial(toy_tasks.es, name, truncation=truncation)
+    rows = protocol_runs.run(gradient_variance, task, factory, range(4), **protocol).rows
     return rows.pivot(index="seed", columns="metric", values="value")
 
 
@@ -86,7 +86,7 @@ def test_the_base_is_one_full_es_estimate():
 @pytest.mark.parametrize("offset", [1.0, 2.0])
 def test_arrays_that_a_function_closes_over_become_arguments(offset):
     closed, x = jnp.full(3, offset), {"x": jnp.arange(3.0)}
-    program, arrays = _lifting.lifted(lambda x: {"y": jax.lax.map(jnp.sin, x["x"]) + closed}, x)
+    program, arrays = _compute.lifted(lambda x: {"y": jax.lax.map(jnp.sin, x["x"]) + closed}, x)
     assert [array.tolist() for array in arrays] == [[offset] * 3]
     found = program([10 * array for array in arrays], x)["y"]
     np.testing.assert_allclose(found, np.sin(np.arange(3.0)) + 10 * offset, rtol=1e-6)
@@ -104,7 +104,7 @@ def test_a_fixed_problem_has_the_exact_gradient_of_its_data():
     task = tasks.lr_schedule(data, **options)
     theta = task.init_theta(None)
     estimator = toy_tasks.es("full_es", task, 6, num_particles=400, sigma=1e-2)
-    estimate = jax.jit(lambda key: gradient_variance.estimate(task, estimator, 6, key))
+    estimate = jax.jit(lambda key: gradient_variance.estimate(task, estimator, key))
     found = [estimate(jax.random.key(k)) for k in (0, 1)]
     exact = jax.jit(task.exact_gradient)(theta)
     metrics = [jax.jit(task.evaluate)(jax.random.key(k), theta) for k in (0, 1)]

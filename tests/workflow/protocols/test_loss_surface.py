@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 import tasks
-from tasks.base import Task
-from tests.helpers import synthetic_runs
-from workflow.lib.claims import surface as surface
+from tests.helpers import protocol_runs, synthetic_runs
+from workflow.lib.claims import surface
 from workflow.lib.common import stats
-from workflow.lib.protocols import _compute, landscape
+from workflow.lib.protocols import landscape
 from workflow.lib.results import tables
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -26,15 +25,10 @@ def quadratic():
     )
 
 
-def rows_of_grid(task: Task, tmp_path, **options):
-    nothing = _compute.Checkpoint(tmp_path / "none", {}, interval_s=3600)
-    return landscape.run(task, None, range(2), nothing, **options).rows
-
-
-def test_a_smoothed_quadratic_is_raised_by_the_variance(quadratic, tmp_path):
+def test_a_smoothed_quadratic_is_raised_by_the_variance(quadratic):
     """E[(a + σ ε)² + 3 σ ε'] = a² + σ²; standard error below (2 a σ + σ² √2 + 3 σ)/√n."""
     options = {"grid": {"a": [-1, 1, 5]}, "sigmas": [SIGMA], "samples": SAMPLES}
-    rows = rows_of_grid(quadratic, tmp_path, **options)
+    rows = protocol_runs.run(landscape, quadratic, None, **options).rows
     raw, smooth = (
         rows[rows["metric"] == name].pivot(index="seed", columns="cell", values="value").to_numpy()
         for name in ("meta_loss", f"smoothed_{SIGMA:g}")
@@ -49,7 +43,7 @@ def test_a_smoothed_quadratic_is_raised_by_the_variance(quadratic, tmp_path):
 @pytest.mark.parametrize("wrong", [{"samples": 0}, {"sigmas": [0.0]}, {"sigmas": [float("inf")]}])
 def test_wrong_smoothing_is_one_line(quadratic, wrong):
     with pytest.raises(ValueError, match="must be at least 1 and sigmas="):
-        landscape.check(quadratic, None, grid={"a": [0, 1, 2]}, **wrong)
+        protocol_runs.run(landscape, quadratic, None, grid={"a": [0, 1, 2]}, **wrong)
 
 
 def test_sign_changes_and_the_steepest_slope():

@@ -1,5 +1,6 @@
 """The training protocol: blocks of seeds, chunks, resumption, divergence, what is counted."""
 
+import functools
 import math
 
 import jax
@@ -14,8 +15,9 @@ import estimators
 import tasks
 from estimators.base import Info, all_finite, make_estimator
 from tasks.base import Task
+from tests.helpers import protocol_runs
 from workflow.lib.common import store
-from workflow.lib.protocols import _compute, meta_training
+from workflow.lib.protocols import Checkpoint, _compute, meta_training
 
 BALANCING = tasks.influence_balancing(evaluation_length=50)
 QUADRATIC = tasks.quadratic(num_parameters=3, num_units=2, horizon=4)
@@ -37,15 +39,15 @@ def compiled(tmp_path_factory):
     compilation_cache.reset_cache()
 
 
-def es(name, task=BALANCING, **options):
+def es(name, **options):
+    """Return the factory of an ES estimator, its hyperparameters filled in."""
     options = {"num_particles": 6, "sigma": 0.1, "truncation": 2} | options
-    return getattr(estimators, name)(task, **options)
+    return functools.partial(getattr(estimators, name), **options)
 
 
-def train(tmp_path, task=BALANCING, estimator=None, seeds=range(2), checkpoint=None, **options):
-    checkpoint = checkpoint or _compute.Checkpoint(tmp_path / "none", {}, interval_s=3600)
-    estimator = estimator or es("pes", task)
-    return meta_training.run(task, estimator, seeds, checkpoint, **PROTOCOL | options)
+def train(task=BALANCING, factory=None, seeds=range(2), checkpoint=None, **options):
+    factory, options = factory or es("pes"), PROTOCOL | options
+    return protocol_runs.run(meta_training, task, factory, seeds, checkpoint, **options)
 
 
 def values(outcome, metric):
@@ -55,10 +57,10 @@ def values(outcome, metric):
 
 
 @pytest.mark.parametrize("name", ["truncated_es", "pes", "es_single"])
-def test_seeds_give_the_same_bits_in_one_job_or_in_several(tmp_path, name):
-    estimator = es(name)
-    together = train(tmp_path, estimator=estimator, seeds=range(3, 6)).rows
-    apart = [train(tmp_path, estimator=estimator, seeds=range(s, s + 1)).rows for s in (3, 4, 5)]
+def test_seeds_give_the_same_bits_in_one_job_or_in_several(name):
+    factory = es(name)
+    together = train(factory=factory, seeds=range(3, 6)).rows
+    apart = [train(factory=factory, seeds=range(s, s + 1)).rows for s in (3, 4, 5)]
     order = ["outer_step", "metric", "seed"]
     apart = pd.concat(apart).sort_values(order, ignore_index=True)
     together = together.sort_values(order, ignore_index=True)
@@ -66,31 +68,31 @@ def test_seeds_give_the_same_bits_in_one_job_or_in_several(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])
-def test_the_path_of_theta_does_not_depend_on_the_chunks(tmp_path, name):
-    fine = values(train(tmp_path, estimator=es(name), log_every=1), "theta")
-    coarse = values(train(tmp_path, estimator=es(name), log_every=6), "theta")
+def test_the_path_of_theta_does_not_depend_on_the_chunks(name):
+    fine = values(train(factory=es(name), log_every=1), "theta")
+    coarse = values(train(factory=es(name), log_every=6), "theta")
     assert len(np.unique(fine)) > 20, "θ moves, and differs between seeds"
     np.testing.assert_allclose(fine[::6], coarse, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["truncated_es", "pes"])
-def test_noise_sampled_in_blocks_is_that_of_single_steps(tmp_path, monkeypatch, float64, name):
+def test_noise_sampled_in_blocks_is_that_of_single_steps(monkeypatch, float64, name):
     task = tasks.quadratic(num_parameters=3, num_units=2, horizon=4)
-    blocks = train(tmp_path, task, es(name, task)).rows
+    blocks = train(task, es(name)).rows
     monkeypatch.setattr(_compute, "SAMPLE_BYTES", 1)
-    single = train(tmp_path, task, es(name, task)).rows
+    single = train(task, es(name)).rows
     pd.testing.assert_frame_equal(blocks, single, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])
-def test_mapping_seeds_one_by_one_or_together_agrees(tmp_path, monkeypatch, name):
-    one_by_one = train(tmp_path, QUADRATIC, es(name, QUADRATIC)).rows
+def test_mapping_seeds_one_by_one_or_together_agrees(monkeypatch, name):
+    one_by_one = train(QUADRATIC, es(name)).rows
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    together = train(tmp_path, QUADRATIC, es(name, QUADRATIC)).rows
+    together = train(QUADRATIC, es(name)).rows
     pd.testing.assert_frame_equal(one_by_one, together, rtol=1e-5)
 
 
-def test_estimators_share_theta_0_and_the_evaluation_problem(tmp_path):
+def test_estimators_share_theta_0_and_the_evaluation_problem():
     """The task draws both θ_0 and the optimum at random: equal values mean equal draws."""
     task = Task(
         init_theta=lambda key: jax.random.normal(key, (3,)),
@@ -102,7 +104,7 @@ def test_estimators_share_theta_0_and_the_evaluation_problem(tmp_path):
             "theta_norm": jnp.sum(theta**2),
         },
     )
-    first, second = (train(tmp_path, task, es(name, task)) for name in ("pes", "es_single"))
+    first, second = (train(task, es(name)) for name in ("pes", "es_single"))
     for metric in ("meta_loss", "theta_norm"):
         start, other = values(first, metric)[0], values(second, metric)[0]
         np.testing.assert_array_equal(start, other)
@@ -118,21 +120,21 @@ def test_estimators_share_theta_0_and_the_evaluation_problem(tmp_path):
         ("truncated_es", {}, (6 + 1) * 2),
     ],
 )
-def test_inner_steps_are_counted_exactly(tmp_path, name, options, per_step):
-    rows = train(tmp_path, estimator=es(name, **options)).rows
+def test_inner_steps_are_counted_exactly(name, options, per_step):
+    rows = train(factory=es(name, **options)).rows
     assert (rows["inner_steps"] == per_step * rows["outer_step"]).all()
     assert set(rows["outer_step"]) == {0, 4, 8, 12}
 
 
 def constant(*gradient):
-    """Return an estimator that always estimates this gradient."""
+    """Return the factory of an estimator that always estimates this gradient."""
 
     def update(sample, theta, state):
         one, no = jnp.ones((), jnp.int32), jnp.array(False)
         estimate = jnp.array(gradient)
         return estimate, state, Info(jnp.zeros(()), one, one, all_finite(estimate), one, no)
 
-    return make_estimator(lambda key, theta: jnp.zeros(()), update)
+    return lambda task: make_estimator(lambda key, theta: jnp.zeros(()), update)
 
 
 FROM_ZERO = QUADRATIC._replace(
@@ -141,21 +143,19 @@ FROM_ZERO = QUADRATIC._replace(
 )
 
 
-def test_entries_that_are_not_finite_are_zero_and_counted(tmp_path):
+def test_entries_that_are_not_finite_are_zero_and_counted():
     """θ has 3 entries: the gradient is NaN in one, infinite in another, 1 in the third."""
     broken = constant(jnp.nan, 1.0, jnp.inf)
-    outcome = train(tmp_path, FROM_ZERO, broken, learning_rate=0.5)
+    outcome = train(FROM_ZERO, broken, learning_rate=0.5)
     np.testing.assert_array_equal(values(outcome, "nonfinite_gradients")[:, 0], [0, 4, 8, 12])
     np.testing.assert_array_equal(values(outcome, "others"), 0)
     np.testing.assert_array_equal(values(outcome, "meta_loss")[:, 0], [0, -2, -4, -6])
     np.testing.assert_array_equal(values(outcome, "gradient_norm")[1:], 1)
 
 
-def test_the_learning_rate_falls_as_a_cosine(tmp_path):
+def test_the_learning_rate_falls_as_a_cosine():
     """With a gradient of 1, θ is minus the sum of the learning rates so far."""
-    outcome = train(
-        tmp_path, FROM_ZERO, constant(0.0, 1.0, 0.0), learning_rate=0.5, cosine_decay=True
-    )
+    outcome = train(FROM_ZERO, constant(0.0, 1.0, 0.0), learning_rate=0.5, cosine_decay=True)
     rates = 0.25 * (1 + np.cos(np.pi * np.arange(12) / 12))
     expected = -np.cumsum(rates)[[3, 7, 11]]
     np.testing.assert_allclose(values(outcome, "meta_loss")[1:, 0], expected, rtol=1e-6)
@@ -165,24 +165,24 @@ def test_a_learned_optimizer_has_no_rate_to_decay():
     weights = [[0.0] * 1762]
     options = {"outer_steps": 12, "log_every": 4, "optimizer": "learned", "weights": weights}
     with pytest.raises(ValueError, match="cosine_decay=True: optimizer=learned has no"):
-        meta_training.check(QUADRATIC, es("pes", QUADRATIC), cosine_decay=True, **options)
+        protocol_runs.run(meta_training, QUADRATIC, es("pes"), cosine_decay=True, **options)
 
 
-def test_divergence_is_a_status_and_every_row_stays(tmp_path):
-    wild = train(tmp_path, estimator=es("pes"), learning_rate=1e30)
+def test_divergence_is_a_status_and_every_row_stays():
+    wild = train(factory=es("pes"), learning_rate=1e30)
     assert set(wild.status.values()) == {"diverged"}
     assert not np.isfinite(values(wild, "meta_loss")[-1]).any()
-    tame = train(tmp_path)
+    tame = train()
     assert tame.status == {0: "ok", 1: "ok"}
     assert len(wild.rows) == len(tame.rows)
     last = values(tame, "meta_loss")[-1]
-    limited = train(tmp_path, diverged_above=float(last.mean()))
+    limited = train(diverged_above=float(last.mean()))
     assert list(limited.status.values()) == [
         "diverged" if loss > last.mean() else "ok" for loss in last
     ]
 
 
-def test_a_problem_without_end_whose_state_is_lost_has_diverged(tmp_path):
+def test_a_problem_without_end_whose_state_is_lost_has_diverged():
     """θ stands still and its meta-loss is finite: that every gradient is NaN tells."""
     endless = FROM_ZERO._replace(horizon=None)
     for task, gradient, status in (
@@ -190,7 +190,7 @@ def test_a_problem_without_end_whose_state_is_lost_has_diverged(tmp_path):
         (endless, (0.0, 1.0, 0.0), "ok"),
         (FROM_ZERO, (jnp.nan, 0.0, 0.0), "ok"),
     ):
-        assert train(tmp_path, task, constant(*gradient)).status == {0: status, 1: status}
+        assert train(task, constant(*gradient)).status == {0: status, 1: status}
 
 
 def test_products_are_those_of_full_float32(monkeypatch):
@@ -213,13 +213,13 @@ def test_one_seed_alone_does_not_compute_both_branches(monkeypatch):
     assert (conditionals(1), conditionals(2)) == (1, 0)
 
 
-def test_timings_are_apart(tmp_path):
-    timings = train(tmp_path).timings
+def test_timings_are_apart():
+    timings = train().timings
     assert set(timings) == {"compile_s", "run_s", "evaluate_s"}
     assert all(0 < seconds < math.inf for seconds in timings.values())
 
 
-class Killed(_compute.Checkpoint):
+class Killed(Checkpoint):
     """A checkpoint whose process dies right after the second save."""
 
     def save(self, position, tree, rows):
@@ -232,15 +232,15 @@ class Killed(_compute.Checkpoint):
     ("name", "optimizer"), [("truncated_es", "sgd"), ("pes", "adam"), ("es_single", "adam")]
 )
 def test_a_resumed_job_gives_the_same_bits(tmp_path, name, optimizer):
-    estimator = es(name, QUADRATIC, breakstep=name == "pes")
+    factory = es(name, breakstep=name == "pes")
     path = tmp_path / "checkpoint"
     options = {"optimizer": optimizer, "cosine_decay": optimizer == "adam"}
-    whole = train(tmp_path, QUADRATIC, estimator, **options)
+    whole = train(QUADRATIC, factory, **options)
     with pytest.raises(KeyboardInterrupt):
         killed = Killed(path, {"a": [1]}, interval_s=0)
-        train(tmp_path, QUADRATIC, estimator, checkpoint=killed, **options)
-    again = _compute.Checkpoint(path, {"a": [1]}, interval_s=0)
-    resumed = train(tmp_path, QUADRATIC, estimator, checkpoint=again, **options)
+        train(QUADRATIC, factory, checkpoint=killed, **options)
+    again = Checkpoint(path, {"a": [1]}, interval_s=0)
+    resumed = train(QUADRATIC, factory, checkpoint=again, **options)
     assert again.restarts == 1
     assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
     assert resumed.status == whole.status
@@ -248,25 +248,26 @@ def test_a_resumed_job_gives_the_same_bits(tmp_path, name, optimizer):
 
 def test_a_checkpoint_is_saved_only_when_its_time_has_come(tmp_path):
     rows = [{"outer_step": np.zeros(1)}]
-    seldom = _compute.Checkpoint(tmp_path / "seldom", {}, interval_s=3600)
+    seldom = Checkpoint(tmp_path / "seldom", {}, interval_s=3600)
     seldom.save(1, (), rows)
     assert not seldom.path.exists()
-    always = _compute.Checkpoint(tmp_path / "always", {}, interval_s=0)
+    always = Checkpoint(tmp_path / "always", {}, interval_s=0)
     always.save(1, (), rows)
     assert always.path.exists()
     always.remove()
     assert not always.path.exists()
 
 
-def test_one_step_is_the_estimators_step_with_the_optimizers_update(tmp_path):
+def test_one_step_is_the_estimators_step_with_the_optimizers_update():
     """θ_1 = θ_0 - α g, recomputed outside the runner from the documented streams."""
-    estimator = es("es_single", QUADRATIC)
+    factory = es("es_single")
     task = QUADRATIC._replace(
         evaluate=lambda key, theta: {"meta_loss": theta[0], "one": theta[1], "two": theta[2]}
     )
-    outcome = train(tmp_path, task, estimator, seeds=range(5, 6), outer_steps=1, log_every=1)
+    outcome = train(task, factory, seeds=range(5, 6), outer_steps=1, log_every=1)
     key = jax.random.key(5)
     theta = task.init_theta(tasks.base.stream(key, "theta"))
+    estimator = factory(task)
     state = estimator.init(tasks.base.stream(key, "estimator"), theta)
     step_key = jax.random.fold_in(tasks.base.stream(key, "steps"), 0)
     gradient, _, _ = estimator.step(step_key, theta, state)

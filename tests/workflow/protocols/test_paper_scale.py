@@ -6,12 +6,11 @@ Runs that differ in the seeds, in σ or in where they start share a program, whi
 import functools
 
 import jax
-import optax
 import pytest
 
-from workflow.lib.data import prepared
-from workflow.lib.plan import spec, tuned
-from workflow.lib.protocols import _build, meta_training, random_search
+from workflow.lib.plan import spec
+from workflow.lib.protocols import _training, landscape, random_search
+from workflow.lib.protocols._rehearsal import rehearse
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 EXPERIMENTS = (
@@ -37,31 +36,27 @@ def programs():
     return [pytest.param(job, id=f"{job['experiment']}/{job['run']}") for job in found.values()]
 
 
-def one_step(job, task, estimator):
-    """Return the function of a key that makes up one step of the run's protocol."""
-    args = job["protocol"]["args"]
-    if job["protocol"]["name"] == "landscape":
+def one_step(ready):
+    """Return the function of a key that makes up one step of a job."""
+    task, factory, protocol, config = ready
+    if protocol is landscape:
         return lambda key: task.evaluate(key, task.init_theta(key))
-    if job["protocol"]["name"] == "random_search":
-        search = functools.partial(random_search.search, task, args["box"], 1)
+    if protocol is random_search:
+        search = functools.partial(random_search.search, task, config.box, 1)
         start = random_search.Incumbent
         return lambda key: search(start(task.init_theta(key), jax.numpy.inf), key, 0)
-    optimizer = optax.adam(args["learning_rate"], b1=args.get("b1", 0.9))
+    parts = (task, factory, config.make_optimizer())
 
     def train(key):
-        carry = meta_training.start(task, estimator, optimizer, key)
-        return meta_training.train(task, estimator, optimizer, 1, carry, key, 0)
+        return _training.train(*parts, 1, _training.start(*parts, key), key, 0)
 
     return train
 
 
 @pytest.mark.parametrize("job", programs())
 def test_one_outer_step_compiles(job):
-    job = tuned.resolve(job, tuned.stand_in(job))
-    task = _build.task(job, prepared.stand_in(job["data"]))
-    estimator = _build.estimator(job, task)
-    _build.protocol(job).check(task, estimator, **job["protocol"]["args"])
-    step = one_step(job, task, estimator)
-    compiled = jax.jit(step).lower(jax.random.key(0)).compile()
+    ready = rehearse(job)
+    ready.check()
+    compiled = jax.jit(one_step(ready)).lower(jax.random.key(0)).compile()
     gigabytes = compiled.memory_analysis().temp_size_in_bytes / 1e9
     assert gigabytes < 40, "more than a large GPU can hold"

@@ -1,5 +1,7 @@
 """Random search: uniform candidates, the lowest loss wins, every inner step is charged."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,8 @@ import pytest
 import estimators
 import tasks
 from tasks.base import Task
+from tests.helpers import protocol_runs
 from workflow.lib.protocols import random_search
-from workflow.lib.protocols._compute import Checkpoint
 
 SEEDS = range(3)
 BOX = {"x": [-1.0, 3.0]}
@@ -31,11 +33,9 @@ def bowl(horizon=5):
     )
 
 
-def run(tmp_path, task, **options):
+def run(task, **options):
     options = {"candidates": 400, "log_every": 100, "box": BOX} | options
-    return random_search.run(
-        task, None, SEEDS, Checkpoint(tmp_path / "none", {}, interval_s=3600), **options
-    )
+    return protocol_runs.run(random_search, task, None, SEEDS, **options)
 
 
 def values(outcome, metric):
@@ -44,10 +44,10 @@ def values(outcome, metric):
     )
 
 
-def test_it_finds_the_optimum_and_pays_for_all_steps(tmp_path):
+def test_it_finds_the_optimum_and_pays_for_all_steps():
     """Of 400 uniform candidates in a box of 4x4, the best is within 0.1 of a ring of length
     about π/2 in the quarter that is not NaN: the chance to miss is (1 - 0.02)^400 < 1e-3 a seed."""
-    outcome = run(tmp_path, bowl())
+    outcome = run(bowl())
     losses = values(outcome, "meta_loss")
     assert list(losses.index) == [100, 200, 300, 400]
     assert (losses.diff().iloc[1:] <= 0).all().all()
@@ -58,8 +58,8 @@ def test_it_finds_the_optimum_and_pays_for_all_steps(tmp_path):
     assert outcome.status == dict.fromkeys(SEEDS, "ok")
 
 
-def test_seeds_differ_and_nan_never_wins(tmp_path):
-    outcome = run(tmp_path, bowl())
+def test_seeds_differ_and_nan_never_wins():
+    outcome = run(bowl())
     ends = values(outcome, "x").iloc[-1]
     assert ends.nunique() == len(SEEDS)
     assert (ends >= 0).all()
@@ -78,8 +78,8 @@ def test_candidates_are_uniform_in_the_box():
     assert found.theta["x"].sum() > 5.5
 
 
-def test_blocks_do_not_change_the_search(tmp_path):
-    ends = [values(run(tmp_path, bowl(), log_every=n), "x").iloc[-1] for n in (50, 400)]
+def test_blocks_do_not_change_the_search():
+    ends = [values(run(bowl(), log_every=n), "x").iloc[-1] for n in (50, 400)]
     np.testing.assert_array_equal(*ends)
 
 
@@ -94,15 +94,15 @@ def test_blocks_do_not_change_the_search(tmp_path):
         ({"box": {"x": [0.0, float("nan")]}}, r"box x=\[0.0, nan\]"),
     ],
 )
-def test_unfit_hyperparameters_are_named(tmp_path, options, message):
+def test_unfit_hyperparameters_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        run(tmp_path, bowl(), **options)
+        run(bowl(), **options)
 
 
-def test_it_needs_an_end_and_no_estimator(tmp_path):
+def test_it_needs_an_end_and_no_estimator():
     with pytest.raises(ValueError, match="random_search needs a task with a horizon"):
-        run(tmp_path, tasks.influence_balancing())
-    estimator = estimators.full_es(tasks.quadratic(), num_particles=2, sigma=0.1)
+        run(tasks.influence_balancing())
+    factory = functools.partial(estimators.full_es, num_particles=2, sigma=0.1)
     options = {"candidates": 1, "log_every": 1, "box": BOX}
     with pytest.raises(ValueError, match="random_search has no estimator"):
-        random_search.check(bowl(), estimator, **options)
+        protocol_runs.run(random_search, bowl(), factory, **options)

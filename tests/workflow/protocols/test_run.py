@@ -17,7 +17,7 @@ import pytest
 from workflow.lib.common import provenance, store
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import spec
-from workflow.lib.protocols import _compute
+from workflow.lib.protocols import Checkpoint
 
 SMOKE = {(job.spec["experiment"], job.spec["run"]): job.spec for job in spec.jobs("smoke")}
 SHORT = SMOKE["quadratic_bias", "pes"]
@@ -127,16 +127,16 @@ def test_a_checkpoint_of_other_settings_is_ignored(place, killed):
 def test_a_checkpoint_of_another_identity_is_ignored(tmp_path, part):
     identity = {"spec_sha256": "1", "code": {"a.py": "1"}, "data": {"mnist": "1"}}
     path, rows = tmp_path / "checkpoint", [{"outer_step": np.zeros(1)}]
-    _compute.Checkpoint(path, identity, interval_s=0).save(1, (), rows)
-    assert _compute.Checkpoint(path, identity).load(()) is not None
-    assert _compute.Checkpoint(path, identity | {part: "other"}).load(()) is None
+    Checkpoint(path, identity, interval_s=0).save(1, (), rows)
+    assert Checkpoint(path, identity).load(()) is not None
+    assert Checkpoint(path, identity | {part: "other"}).load(()) is None
 
 
 def test_the_rows_of_a_checkpoint_come_back_as_they_were(tmp_path):
     """The first log point has fewer metrics than the others, and the order of metrics counts."""
     rows = [{"b": np.arange(2.0)}, {"c": np.ones(2), "a/x": np.zeros(2, np.int64), "b": np.ones(2)}]
-    _compute.Checkpoint(tmp_path / "checkpoint", {}, interval_s=0).save(7, (), rows)
-    position, _, loaded = _compute.Checkpoint(tmp_path / "checkpoint", {}).load(())
+    Checkpoint(tmp_path / "checkpoint", {}, interval_s=0).save(7, (), rows)
+    position, _, loaded = Checkpoint(tmp_path / "checkpoint", {}).load(())
     assert position == 7
     assert [list(row) for row in loaded] == [["b"], ["c", "a/x", "b"]]
     for row, other in zip(rows, loaded, strict=True):
@@ -155,10 +155,13 @@ def test_the_sidecar_says_what_was_run_where_and_what_came_out(place, sidecar):
     assert sidecar["spec_sha256"] == spec.sha256(SHORT)
     assert sidecar["content_sha256"] == store.content_sha256(frame)
     assert sidecar["status"] == {str(seed): "ok" for seed in range(50)}
-    assert sidecar["code"]["estimators/pes.py"] == provenance.file_sha256(
+    assert sidecar["code"]["estimators/pes.py"] == provenance.code_sha256(
         ROOT / "estimators/pes.py"
     )
-    assert {"tasks/quadratic.py", "workflow/lib/protocols/_compute.py"} < set(sidecar["code"])
+    script = ("workflow/scripts/run.py", "workflow/lib/plan/resolve.py")
+    assert {"tasks/quadratic.py", "workflow/lib/protocols/_compute.py", *script} < set(
+        sidecar["code"]
+    )
     assert set(sidecar["versions"]) == {"python", "jax", "jaxlib", "numpy"}
     assert set(sidecar["git"]) == {"commit", "dirty"}
     assert sidecar["backend"]

@@ -38,13 +38,13 @@ def write_data(root):
 def write_run(root, run):
     frame = pd.DataFrame({"run": run.parent.name, "value": np.arange(3000.0)})
     store.write_parquet(root / run, frame)
-    code = [root / "estimators" / f"{run.parent.name}.py"]
+    code = f"estimators/{run.parent.name}.py"
     sidecar = {
         "spec": settings(run),
         "spec_sha256": spec.sha256(settings(run)),
         "status": {"0": "ok", "1": "diverged"},
         "content_sha256": store.content_sha256(frame),
-        "code": provenance.code_hashes(code, root),
+        "code": {code: provenance.code_sha256(root / code)},
         "data": {"mnist": provenance.file_sha256(root / DATA)},
     }
     store.write_json(root / run.with_suffix(".json"), sidecar)
@@ -98,7 +98,7 @@ DAMAGES = {
     "field lost": (lambda root: (root / SIDECAR).write_text("{}"), SIDECAR, "incomplete"),
     "sidecar edited": (lambda root: edit(root / SIDECAR, "spec", {}), SIDECAR, "edited after"),
     "code edited": (
-        lambda root: (root / "estimators/es_single.py").write_text("NAME = 'es_single' \n"),
+        lambda root: (root / "estimators/es_single.py").write_text("NAME = 'es_singel'\n"),
         PARQUET,
         "made with another estimators/es_single.py",
     ),

@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from workflow.lib.plan import spec
-from workflow.lib.protocols import meta_training
-from workflow.lib.protocols._compute import Checkpoint
+from workflow.lib.protocols import Checkpoint
+from workflow.lib.protocols._rehearsal import rehearse
 from workflow.lib.speed import gpu_time, throughput
 from workflow.scripts import benchmark
 
+SEARCH = {"candidates": 7, "log_every": 7, "box": {}}
 ES = {"name": "es_single", "args": {"num_particles": 4, "sigma": 0.1, "truncation": 2}}
+SGD = {"outer_steps": 6, "log_every": 6, "optimizer": "sgd", "learning_rate": 1.0}
 LANDSCAPE = {"grid": {"log_lr": [-1.0, 1.0, 3], "log_decay": [-1.0, 1.0, 5]}}
-TUNING = {"outer_steps": 6, "grid": {"learning_rate": [1, 2], "sigma": [1, 2, 3]}}
+TUNING = {
+    "outer_steps": 6,
+    "optimizer": "sgd",
+    "grid": {"learning_rate": [1, 2], "sigma": [1, 2, 3]},
+}
 
 
 def job(protocol, args, estimator=ES):
@@ -28,21 +34,21 @@ def job(protocol, args, estimator=ES):
 @pytest.mark.parametrize(
     ("made", "steps"),
     [
-        (job("meta_training", {"outer_steps": 6}), 2 * 6 * 4 * 2),
-        (job("gradient_trace", {"outer_steps": 6}), 2 * 6 * 4 * 2),
+        (job("meta_training", SGD), 2 * 6 * 4 * 2),
+        (job("gradient_trace", {"outer_steps": 6, "learning_rate": 1.0}), 2 * 6 * 4 * 2),
         (
-            job("meta_training", {"outer_steps": 6}, {"name": "tbptt", "args": {"truncation": 5}}),
+            job("meta_training", SGD, {"name": "tbptt", "args": {"truncation": 5}}),
             60,
         ),
         (job("tuning", TUNING), 2 * 6 * 6 * 4 * 2),
         (job("gradient_variance", {}), 2 * 100 * 4),
         (job("landscape", LANDSCAPE, None), 2 * 100 * 15),
-        (job("random_search", {"candidates": 7}, None), 2 * 100 * 7),
-        (job("gradient_theory", {}, None), 0),
+        (job("random_search", SEARCH, None), 2 * 100 * 7),
+        (job("gradient_theory", {"num_particles": 2, "windows": [1]}, None), 0),
     ],
 )
 def test_particle_steps_by_hand(made, steps):
-    assert gpu_time.particle_steps(made) == steps
+    assert gpu_time.particle_steps(made, rehearse(made)) == steps
 
 
 def test_particle_steps_are_those_that_a_run_reports(tmp_path):
@@ -50,18 +56,10 @@ def test_particle_steps_are_those_that_a_run_reports(tmp_path):
         if made["protocol"]["name"] != "meta_training" or made["estimator"]["name"] != "pes":
             continue
         first, last = made["seeds"]
-        rows = meta_training.run(
-            *gpu_time._built(made),
-            range(first, last + 1),
-            Checkpoint(tmp_path / "none", {}, interval_s=3600),
-            **made["protocol"]["args"],
-        ).rows
+        ready = rehearse(made)
+        rows = ready.run(range(first, last + 1), Checkpoint(tmp_path / "none", {})).rows
         reported = rows.groupby("seed")["inner_steps"].max().sum()
-        assert gpu_time.particle_steps(made) == reported
-
-
-def test_every_protocol_can_be_counted():
-    assert set(gpu_time._PER_SEED) == set(spec.known("protocol"))
+        assert gpu_time.particle_steps(made, ready) == reported
 
 
 def test_the_gpu_is_taken_to_reach_the_same_share_of_its_rate(monkeypatch):
@@ -70,7 +68,7 @@ def test_the_gpu_is_taken_to_reach_the_same_share_of_its_rate(monkeypatch):
     monkeypatch.setattr(throughput, "measure", lambda *args, **options: speed)
     cost = gpu_time.estimate("toy_regression", "smoke")
     jobs = [job.spec for job in spec.jobs("smoke", ("toy_regression",))]
-    steps = sum(gpu_time.particle_steps(job) for job in jobs)
+    steps = sum(gpu_time.particle_steps(job, rehearse(job)) for job in jobs)
     np.testing.assert_allclose(cost.particle_steps, steps)
     np.testing.assert_allclose(cost.core_hours, steps / 1000 / 3600)
     np.testing.assert_allclose(cost.core_hours / cost.gpu_hours, 195.0)

@@ -116,9 +116,9 @@ def source_sha256(source: str, file: str) -> str:
 
 
 def _plain(node: Any) -> Any:
-    """Return a syntax tree as nested tuples, without docstrings and fields that hold nothing.
+    """Return a syntax tree as nested tuples, without docstrings and without what holds nothing.
 
-    Fields that hold nothing are left out because newer versions of Python add some.
+    Newer versions of Python have more fields that hold nothing, and empty texts in f-strings.
     """
     if isinstance(node, list):
         return tuple(_plain(item) for item in node)
@@ -127,6 +127,9 @@ def _plain(node: Any) -> Any:
     fields = dict(ast.iter_fields(node))
     if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
         fields["body"] = fields["body"][1:]
+    if isinstance(node, ast.JoinedStr):
+        texts = [getattr(value, "value", None) for value in node.values]
+        fields["values"] = [v for v, text in zip(node.values, texts, strict=True) if text != ""]
     held = ((name, _plain(value)) for name, value in fields.items() if value not in (None, []))
     return (type(node).__name__, *held)
 

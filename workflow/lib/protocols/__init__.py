@@ -2,15 +2,15 @@
 
 Protocols are found by looking into this folder, as tasks and estimators are. Each has
 
-* `Config`, a frozen dataclass of its hyperparameters: `check(task, make_estimator)` raises
-  ValueError before any compute, `particle_steps(task, make_estimator)` says what one seed costs;
-* `run(task, make_estimator, seeds, checkpoint, config) -> Outcome`.
+* `Config`, a frozen dataclass of its hyperparameters: `check(task, factory)` raises
+  ValueError before any compute, `particle_steps(task, factory)` says what one seed costs;
+* `run(task, factory, seeds, checkpoint, config) -> Outcome`.
 
 `assemble` makes all of this from a specification. The files that begin with an underscore hold what
 protocols share.
 """
 
-from workflow.lib.protocols._build import Assembled, assemble, make_factory, make_task
+from workflow.lib.protocols._build import Assembled, assemble, estimator_factory, make_task
 from workflow.lib.protocols._checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from workflow.lib.protocols._compute import configure
 
@@ -20,6 +20,6 @@ __all__ = [
     "Checkpoint",
     "assemble",
     "configure",
-    "make_factory",
+    "estimator_factory",
     "make_task",
 ]

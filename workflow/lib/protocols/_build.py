@@ -14,7 +14,7 @@ from workflow.lib.plan import hyperparameters
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._rows import Outcome
 
-MakeEstimator = functools.partial  # `(task, **changes) -> Estimator`, its hyperparameters in it
+Factory = functools.partial  # an estimator's factory with its hyperparameters: `factory(task)`
 
 
 class Assembled(NamedTuple):
@@ -22,23 +22,23 @@ class Assembled(NamedTuple):
 
     Attributes:
         task: the inner problem.
-        make_estimator: `(task, **changes) -> Estimator`, the job's hyperparameters filled in; None
-            for a protocol that has no estimator. A protocol calls it once, or again for another
-            task (the next one of a curriculum) or other hyperparameters (a cell of a grid).
+        factory: `(task, **changes) -> Estimator`, with the job's hyperparameters in it; None for a
+            protocol without estimator. A protocol calls it again for another task (the next one of
+            a curriculum) or other hyperparameters (a cell of a grid).
         protocol: the module whose `run` runs the job.
         config: an instance of its `Config`.
     """
 
     task: Task
-    make_estimator: MakeEstimator | None
+    factory: Factory | None
     protocol: ModuleType
     config: Any
 
     def check(self) -> None:
         """Raise ValueError, one line, if the protocol cannot run with this task and estimator."""
-        if self.make_estimator is not None:
-            self.make_estimator(self.task)
-        self.config.check(self.task, self.make_estimator)
+        if self.factory is not None:
+            self.factory(self.task)
+        self.config.check(self.task, self.factory)
 
     def run(self, seeds: range, checkpoint: Checkpoint) -> Outcome:
         """Run the job.
@@ -51,16 +51,16 @@ class Assembled(NamedTuple):
             ValueError: as `check`.
         """
         self.check()
-        return self.protocol.run(self.task, self.make_estimator, seeds, checkpoint, self.config)
+        return self.protocol.run(self.task, self.factory, seeds, checkpoint, self.config)
 
 
-def per_update(task: Task, make_estimator: MakeEstimator) -> int:
+def per_update(task: Task, factory: Factory) -> int:
     """Return N x K, the particle-steps of one outer update, those of a mean path left out.
 
     Steps beyond the end of a problem of its own length count: they are computed.
     """
-    particles = make_estimator.keywords.get("num_particles", 1)
-    return particles * make_estimator(task).truncation
+    particles = factory.keywords.get("num_particles", 1)
+    return particles * factory(task).truncation
 
 
 def assemble(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> Assembled:
@@ -76,7 +76,7 @@ def assemble(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> 
     """
     protocol = importlib.import_module(f"workflow.lib.protocols.{spec['protocol']['name']}")
     config = _filled("protocol", spec["protocol"], protocol.Config)
-    return Assembled(make_task(spec, data), make_factory(spec), protocol, config())
+    return Assembled(make_task(spec, data), estimator_factory(spec), protocol, config())
 
 
 def make_task(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> Task:
@@ -91,8 +91,8 @@ def make_task(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) ->
     return filled(data) if wants_data else filled()
 
 
-def make_factory(spec: Mapping[str, Any]) -> MakeEstimator | None:
-    """Return the `make_estimator` of a job, None if it has no estimator; errors as `assemble`."""
+def estimator_factory(spec: Mapping[str, Any]) -> Factory | None:
+    """Return the factory of a job's estimator, None if it has none; errors as `assemble`."""
     if spec["estimator"] is None:
         return None
     name = spec["estimator"]["name"]

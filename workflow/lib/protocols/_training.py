@@ -13,7 +13,7 @@ import optax
 
 from estimators.base import Info
 from tasks.base import Array, Key, Task, Theta, stream
-from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._compute import scan_samples, step_keys
 
 
@@ -35,26 +35,24 @@ class Carry(NamedTuple):
     progress: Any
 
 
-def start(
-    task: Task, make_estimator: MakeEstimator, optimizer: optax.GradientTransformation, key: Key
-) -> Carry:
+def start(task: Task, factory: Factory, optimizer: optax.GradientTransformation, key: Key) -> Carry:
     """Return the state of one seed before the first outer step.
 
     Args:
         task: the inner problem.
-        make_estimator: `task -> Estimator`.
+        factory: `task -> Estimator`.
         optimizer: of θ.
         key: root key of the seed.
     """
     theta = task.init_theta(stream(key, "theta"))
-    state = make_estimator(task).init(stream(key, "estimator"), theta)
+    state = factory(task).init(stream(key, "estimator"), theta)
     progress = () if task.curriculum is None else task.curriculum.init()
     return Carry(theta, optimizer.init(theta), state, jnp.zeros((), jnp.int32), progress)
 
 
 def train(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     optimizer: optax.GradientTransformation,
     num_steps: int,
     carry: Carry,
@@ -65,7 +63,7 @@ def train(
 
     Args:
         task: the inner problem.
-        make_estimator: `task -> Estimator`.
+        factory: `task -> Estimator`.
         optimizer: of θ.
         num_steps: how many.
         carry: the state to go on from.
@@ -78,19 +76,19 @@ def train(
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
-        carry, gradient, info = outer_step(task, make_estimator, optimizer, carry, sample)
+        carry, gradient, info = outer_step(task, factory, optimizer, carry, sample)
         norm = optax.tree.norm(gradient)
         return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
 
     keys = step_keys(key, first + jnp.arange(num_steps, dtype=jnp.int32))
-    carry, infos = scan_samples(make_estimator(task), update, carry, carry.theta, keys)
+    carry, infos = scan_samples(factory(task), update, carry, carry.theta, keys)
     inner_steps = jnp.sum(infos.pop("inner_steps"), dtype=jnp.int32)
     return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
 
 
 def outer_step(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     optimizer: optax.GradientTransformation,
     carry: Carry,
     sample: Any,
@@ -101,7 +99,7 @@ def outer_step(
 
     Args:
         task: the inner problem.
-        make_estimator: `task -> Estimator`.
+        factory: `task -> Estimator`.
         optimizer: of θ.
         carry: the state to go on from.
         sample: of the estimator, the randomness of this step.
@@ -110,7 +108,7 @@ def outer_step(
         The state, the gradient without entries that are not finite, and the estimator's `Info`.
     """
     progress, curriculum = carry.progress, task.curriculum
-    estimator = make_estimator(task if curriculum is None else curriculum.task(progress))
+    estimator = factory(task if curriculum is None else curriculum.task(progress))
     gradient, state, info = estimator.update(sample, carry.theta, carry.estimator)
     if curriculum is not None:
         progress = curriculum.update(progress, info.loss, info.steps, info.ended)

@@ -23,7 +23,7 @@ from jax.flatten_util import ravel_pytree
 from estimators.base import Estimator, check_horizon
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.common.paths import ROOT
-from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, timings
 from workflow.lib.protocols._rows import OK, Outcome, tidy
@@ -39,23 +39,23 @@ class Config:
 
     file: str
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if there is no estimator or no such file, or problems never end."""
-        if make_estimator is None:
+        if factory is None:
             raise ValueError("a footprint is that of an estimator; name one")
         if not (ROOT / self.file).is_file():
             raise ValueError(f"file={self.file} does not exist; it is relative to the repository")
         check_horizon(task, "the footprint")
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        del task, make_estimator
+        del task, factory
         return 0
 
 
 def run(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -64,7 +64,7 @@ def run(
 
     Args:
         task: gives θ and the horizon T; its inner steps are not run.
-        make_estimator: `task -> Estimator` of the antithetic ES family, lockstep, without
+        factory: `task -> Estimator` of the antithetic ES family, lockstep, without
             `chunk_size`.
         seeds: every seed gets the same counts.
         checkpoint: not used: a job takes a second.
@@ -72,7 +72,7 @@ def run(
     """
     del checkpoint
     recorder = _recorder(task)
-    estimator = make_estimator(recorder)
+    estimator = factory(recorder)
     key = jax.random.key(seeds[0])
     theta = recorder.init_theta(stream(key, "theta"))
     start, step = Program(estimator.init), Program(estimator.step)

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from tasks.base import Array, Task, Theta, stream, unroll
-from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import lifted, timings
 from workflow.lib.protocols._rows import OK, Outcome, log_point, tidy
@@ -51,9 +51,9 @@ class Config:
     num_particles: int
     windows: Sequence[int]
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range, or there is an estimator."""
-        if make_estimator is not None:
+        if factory is not None:
             raise ValueError("gradient_theory has no estimator: it covers all of the family")
         if task.horizon is None:
             raise ValueError("gradient_theory needs a task with a horizon")
@@ -63,15 +63,15 @@ class Config:
             if window < 1 or task.horizon % window:
                 raise ValueError(f"window={window} must divide horizon={task.horizon}")
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        del task, make_estimator
+        del task, factory
         return 0
 
 
 def run(
     task: Task,
-    make_estimator: None,
+    factory: None,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -81,12 +81,12 @@ def run(
     Args:
         task: one fixed inner problem with a horizon; its state is made of floating-point arrays,
             and s_0 does not depend on θ.
-        make_estimator: None: the theory covers all of the family.
+        factory: None: the theory covers all of the family.
         seeds: nothing is random; every seed gets the same value.
         checkpoint: not used: a job takes seconds.
         config: hyperparameters.
     """
-    del make_estimator, checkpoint
+    del factory, checkpoint
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
     program, arrays = lifted(
         functools.partial(relative_variances, task, tuple(config.windows)), theta

@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 from tasks.base import Array, Key, Task
 from workflow.lib.protocols import _training
-from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import (
     Program,
@@ -49,9 +49,9 @@ class Config:
             outer_steps=self.outer_steps, optimizer="adam", learning_rate=self.learning_rate
         )
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range, or θ has more entries."""
-        if make_estimator is None:
+        if factory is None:
             raise ValueError("gradient_trace needs an estimator")
         self.optimization.check_optimizer()
         leaves = jax.tree.leaves(jax.eval_shape(task.init_theta, jax.random.key(0)))
@@ -59,14 +59,14 @@ class Config:
         if entries != 1:
             raise ValueError(f"gradient_trace needs one outer parameter; this task has {entries}")
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        return self.outer_steps * per_update(task, make_estimator)
+        return self.outer_steps * per_update(task, factory)
 
 
 def run(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -75,14 +75,14 @@ def run(
 
     Args:
         task: the inner problem; its θ has one entry.
-        make_estimator: `task -> Estimator`, in lockstep.
+        factory: `task -> Estimator`, in lockstep.
         seeds: the seeds of this job.
         checkpoint: not used: a job takes minutes at most.
         config: hyperparameters.
     """
     del checkpoint
     optimizer = config.optimization.make_optimizer()
-    train = functools.partial(_train, task, make_estimator, optimizer, config.outer_steps)
+    train = functools.partial(_train, task, factory, optimizer, config.outer_steps)
     program = Program(over_seeds(train))
     traced = {name: np.asarray(x) for name, x in program(seed_keys(seeds)).items()}
     compute = np.cumsum(traced.pop("inner_steps"), axis=1, dtype=np.int64)
@@ -97,17 +97,17 @@ def run(
 
 def _train(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     optimizer: optax.GradientTransformation,
     outer_steps: int,
     key: Key,
 ) -> dict[str, Array]:
     """Return what is recorded for one seed, each [outer_steps]."""
-    carry = _training.start(task, make_estimator, optimizer, key)
+    carry = _training.start(task, factory, optimizer, key)
 
     def update(carry: _training.Carry, sample: Any) -> tuple[_training.Carry, dict[str, Array]]:
         theta = ravel_pytree(carry.theta)[0][0]
-        carry, gradient, info = _training.outer_step(task, make_estimator, optimizer, carry, sample)
+        carry, gradient, info = _training.outer_step(task, factory, optimizer, carry, sample)
         return carry, {
             "theta": theta,
             "gradient": jnp.where(info.finite, ravel_pytree(gradient)[0][0], jnp.nan),
@@ -117,6 +117,6 @@ def _train(
         }
 
     keys = step_keys(key, jnp.arange(outer_steps, dtype=jnp.int32))
-    _, traced = scan_samples(make_estimator(task), update, carry, carry.theta, keys)
+    _, traced = scan_samples(factory(task), update, carry, carry.theta, keys)
     problem = jnp.cumsum(traced.pop("resets"), dtype=jnp.int32)
     return traced | {"problem": problem}

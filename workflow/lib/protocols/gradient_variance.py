@@ -32,7 +32,7 @@ from estimators.base import Estimator
 from estimators.full_es import full_es
 from tasks.base import Array, Key, Task, stream
 from workflow.lib.plan import hyperparameters
-from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import (
     lifted,
@@ -58,9 +58,9 @@ class Config:
 
     base: Mapping[str, Any] | None = None
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if something is missing, or `base` is not what full ES takes."""
-        if make_estimator is None:
+        if factory is None:
             raise ValueError("gradient_variance needs an estimator")
         if task.exact_gradient is None or task.horizon is None:
             raise ValueError("gradient_variance needs a task with an exact gradient and a horizon")
@@ -69,15 +69,15 @@ class Config:
             hyperparameters.check("estimator", name, full_es, self.base)
             full_es(task, **self.base)
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        unrolls = task.horizon // make_estimator(task).truncation
-        return unrolls * per_update(task, make_estimator)
+        unrolls = task.horizon // factory(task).truncation
+        return unrolls * per_update(task, factory)
 
 
 def run(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -86,14 +86,14 @@ def run(
 
     Args:
         task: the inner problem, with an exact gradient and a horizon.
-        make_estimator: `task -> Estimator`, in lockstep.
+        factory: `task -> Estimator`, in lockstep.
         seeds: the seeds of this job.
         checkpoint: not used: a job takes minutes at most.
         config: hyperparameters.
     """
     del checkpoint
     theta = task.init_theta(stream(jax.random.key(0), "theta"))
-    estimator = make_estimator(task)
+    estimator = factory(task)
     keys, one = seed_keys(seeds), lambda key: estimate(task, estimator, key)
     program, arrays = lifted(over_seeds(one), keys)
     measured = program(arrays, keys)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.common.choices import check_choice
-from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
 from workflow.lib.protocols._rows import OK, Outcome, log_point, tidy
@@ -36,14 +36,14 @@ class Config:
     sigmas: Sequence[float] = ()
     samples: int = 1
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if the grid is empty, or names no entry of θ, or a σ is not positive."""
         if self.samples < 1 or not all(0 < sigma < math.inf for sigma in self.sigmas):
             raise ValueError(
                 f"samples={self.samples} must be at least 1 "
                 f"and sigmas={list(self.sigmas)} positive and finite"
             )
-        if make_estimator is not None:
+        if factory is not None:
             raise ValueError("a landscape has no estimator")
         entries = jax.eval_shape(task.init_theta, jax.random.key(0))
         if len(self.grid) not in (1, 2):
@@ -57,16 +57,16 @@ class Config:
                     "[lowest, highest, points >= 1], all finite"
                 )
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        del make_estimator
+        del factory
         cells = math.prod(int(points) for _, _, points in self.grid.values())
         return cells * (task.horizon or 0)  # without a horizon a closed form is evaluated
 
 
 def run(
     task: Task,
-    make_estimator: None,
+    factory: None,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -75,12 +75,12 @@ def run(
 
     Args:
         task: the inner problem; its θ is a dict of scalars.
-        make_estimator: None: a landscape has no estimator.
+        factory: None: a landscape has no estimator.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
         config: hyperparameters.
     """
-    del make_estimator
+    del factory
     axes = {name: jnp.linspace(low, high, int(n)) for name, (low, high, n) in config.grid.items()}
     *outer, inner = axes
     rows, columns = axes[outer[0]] if outer else jnp.zeros(1), axes[inner]

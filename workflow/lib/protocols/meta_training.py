@@ -13,7 +13,7 @@ import numpy as np
 from tasks.base import Task, Theta
 from workflow.lib.common import store
 from workflow.lib.protocols import _training
-from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
 from workflow.lib.protocols._optimizers import Optimization
@@ -38,10 +38,10 @@ class Config(Optimization):
     keep_theta: bool = False
     diverged_above: float | None = None
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range, or there is no estimator."""
         del task
-        if make_estimator is None:
+        if factory is None:
             raise ValueError("meta_training needs an estimator")
         self.check_optimizer()
         if self.log_every < 1 or self.outer_steps % self.log_every:
@@ -49,14 +49,14 @@ class Config(Optimization):
                 f"log_every={self.log_every} must divide outer_steps={self.outer_steps}"
             )
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        return self.outer_steps * per_update(task, make_estimator)
+        return self.outer_steps * per_update(task, factory)
 
 
 def run(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -65,12 +65,12 @@ def run(
 
     Args:
         task: the inner problem.
-        make_estimator: `task -> Estimator`.
+        factory: `task -> Estimator`.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
         config: hyperparameters.
     """
-    parts = (task, make_estimator, config.make_optimizer())
+    parts = (task, factory, config.make_optimizer())
     keys = seed_keys(seeds)
     begin = Program(over_seeds(functools.partial(_training.start, *parts)))
     train = functools.partial(_training.train, *parts, config.log_every)

@@ -18,7 +18,7 @@ import numpy as np
 
 from tasks.base import Array, Key, Task, Theta, stream, unroll
 from workflow.lib.common.choices import check_choice
-from workflow.lib.protocols._build import MakeEstimator
+from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
 from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy, with_best
@@ -40,9 +40,9 @@ class Config:
     log_every: int
     box: Mapping[str, Sequence[float]]
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range."""
-        if make_estimator is not None:
+        if factory is not None:
             raise ValueError("random_search has no estimator")
         if task.horizon is None:
             raise ValueError("random_search needs a task with a horizon: this one never ends")
@@ -59,9 +59,9 @@ class Config:
         if missing:
             raise ValueError(f"box lacks {', '.join(missing)}: give [lowest, highest] of each")
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
-        del make_estimator
+        del factory
         return self.candidates * task.horizon
 
 
@@ -74,7 +74,7 @@ class Incumbent(NamedTuple):
 
 def run(
     task: Task,
-    make_estimator: None,
+    factory: None,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -83,12 +83,12 @@ def run(
 
     Args:
         task: the inner problem; its θ is a dict of arrays.
-        make_estimator: None: a random search has no estimator.
+        factory: None: a random search has no estimator.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save.
         config: hyperparameters.
     """
-    del make_estimator
+    del factory
     keys = seed_keys(seeds)
     advance = Program(over_seeds(functools.partial(search, task, config.box, config.log_every)))
     evaluate = Program(over_seeds(lambda key, theta: task.evaluate(stream(key, "evaluate"), theta)))

@@ -18,7 +18,7 @@ from estimators.base import Estimator
 from tasks.base import Array, Key, Task
 from workflow.lib.common.choices import check_choice
 from workflow.lib.protocols import _training
-from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, over_seeds, seed_keys, timings
 from workflow.lib.protocols._optimizers import Optimization
@@ -53,10 +53,10 @@ class Config:
             b1=self.b1,
         )
 
-    def check(self, task: Task, make_estimator: MakeEstimator | None) -> None:
+    def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range, or there is no estimator."""
         del task
-        if make_estimator is None:
+        if factory is None:
             raise ValueError("tuning needs an estimator")
         for name in self.grid:
             check_choice("hyperparameter in a tuning grid", name, TUNED)
@@ -67,15 +67,15 @@ class Config:
         for learning_rate in self.grid["learning_rate"]:
             self.optimization(learning_rate).check_optimizer()
 
-    def particle_steps(self, task: Task, make_estimator: MakeEstimator | None) -> int:
+    def particle_steps(self, task: Task, factory: Factory | None) -> int:
         """Return the inner steps of one seed, summed over particles, without evaluations."""
         cells = math.prod(len(values) for values in self.grid.values())
-        return cells * self.outer_steps * per_update(task, make_estimator)
+        return cells * self.outer_steps * per_update(task, factory)
 
 
 def run(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     seeds: range,
     checkpoint: Checkpoint,
     config: Config,
@@ -84,7 +84,7 @@ def run(
 
     Args:
         task: the inner problem.
-        make_estimator: `(task, sigma=...) -> Estimator`.
+        factory: `(task, sigma=...) -> Estimator`.
         seeds: the seeds of this job.
         checkpoint: where to resume from and to save, between cells.
         config: hyperparameters.
@@ -96,7 +96,7 @@ def run(
         optimizer = config.optimization(cell["learning_rate"]).make_optimizer()
 
         def make(task: Task) -> Estimator:
-            return make_estimator(task, **others)
+            return factory(task, **others)
 
         carry = _training.start(task, make, optimizer, key)
         zero = jnp.zeros((), jnp.int32)

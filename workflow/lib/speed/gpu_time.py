@@ -83,12 +83,12 @@ def particle_steps(job: Mapping[str, Any], ready: Assembled) -> int:
         ready: what it runs.
     """
     first, last = job["seeds"]
-    return (last - first + 1) * ready.config.particle_steps(ready.task, ready.make_estimator)
+    return (last - first + 1) * ready.config.particle_steps(ready.task, ready.factory)
 
 
 def _speed(ready: Assembled) -> throughput.Throughput:
     """Measure one outer step of a job, or, if that is short, as many as take `ENOUGH_S`."""
-    measure = functools.partial(throughput.measure, ready.task, ready.make_estimator, repetitions=1)
+    measure = functools.partial(throughput.measure, ready.task, ready.factory, repetitions=1)
     one = measure(outer_steps=1)
     if one.step_s > ENOUGH_S:
         return one

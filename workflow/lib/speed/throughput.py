@@ -13,7 +13,7 @@ import optax
 from tasks.base import Task
 from workflow.lib.common import provenance
 from workflow.lib.protocols import _compute, _training
-from workflow.lib.protocols._build import MakeEstimator, per_update
+from workflow.lib.protocols._build import Factory, per_update
 
 REPETITIONS = 5
 MATMUL_SIZE = 1024
@@ -40,7 +40,7 @@ class Throughput(NamedTuple):
 
 def measure(
     task: Task,
-    make_estimator: MakeEstimator,
+    factory: Factory,
     outer_steps: int,
     repetitions: int = REPETITIONS,
 ) -> Throughput:
@@ -48,11 +48,11 @@ def measure(
 
     Args:
         task: the inner problem.
-        make_estimator: `task -> Estimator`.
+        factory: `task -> Estimator`.
         outer_steps: updates of θ in one call of the compiled program.
         repetitions: how many calls to time.
     """
-    steps, programs = trainer(task, make_estimator, outer_steps)
+    steps, programs = trainer(task, factory, outer_steps)
     matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
     calls = (steps, lambda: jax.block_until_ready(product(matrix, matrix)))
@@ -60,17 +60,17 @@ def measure(
     return Throughput(
         compile_s=sum(program.compile_s for program in programs),
         step_s=seconds / outer_steps,
-        steps_per_s=outer_steps * per_update(task, make_estimator) / seconds,
+        steps_per_s=outer_steps * per_update(task, factory) / seconds,
         matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
         peak_memory_mb=provenance.peak_memory_mb(),
     )
 
 
 def trainer(
-    task: Task, make_estimator: MakeEstimator, outer_steps: int
+    task: Task, factory: Factory, outer_steps: int
 ) -> tuple[Callable[[], None], list[_compute.Program]]:
     """Return a function that trains on for `outer_steps` at each call, and the programs it runs."""
-    parts, keys = (task, make_estimator, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
+    parts, keys = (task, factory, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
     start = _compute.Program(_compute.over_seeds(functools.partial(_training.start, *parts)))
     train = functools.partial(_training.train, *parts, outer_steps)
     advance = _compute.Program(_compute.over_seeds(train), donate=(0,))
