@@ -23,7 +23,7 @@ def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
     """Write the npz of a data set and, last, its sidecar; return the source used.
 
     Args:
-        name: a key of `prepared.DATASETS`.
+        name: one of `prepared.names()`.
         output: the npz, called `{name}.npz`, where `prepared.load` looks for it.
         source_dir: folder with the original files; None takes the data set's own source.
 
@@ -41,7 +41,7 @@ def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
     sidecar = {
         "name": name,
         "source": source,
-        "originals": prepared.DATASETS[name].originals,
+        "originals": prepared.find(name).originals,
         "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
         "shapes": {key: list(array.shape) for key, array in arrays.items()},
     }
@@ -52,7 +52,7 @@ def prepare(name: str, output: Path, source_dir: Path | None = None) -> str:
 def main() -> None:
     """Read the command line, prepare the data set, report in one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(prepared.DATASETS)}")
+    parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(prepared.names())}")
     parser.add_argument("--output", required=True, type=Path, help="the npz, e.g. data/mnist.npz")
     parser.add_argument(
         "--source-dir",
@@ -64,7 +64,7 @@ def main() -> None:
     tfds.disable_progress_bar()
     with errors_in_one_line("prepare_data"):
         source = prepare(arguments.dataset, arguments.output, arguments.source_dir)
-    print(f"{arguments.output}: {prepared.DATASETS[arguments.dataset].title}; source: {source}")
+    print(f"{arguments.output}: {prepared.find(arguments.dataset).title}; source: {source}")
 
 
 if __name__ == "__main__":

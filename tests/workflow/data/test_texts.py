@@ -55,7 +55,7 @@ def test_prepared_characters_are_those_of_the_text(tmp_path):
     content = texts.synthetic(tmp_path)[1]["synthetic_characters.txt"].decode()
     assert "".join(arrays["vocabulary"][arrays["train_tokens"]]) == content
     assert arrays["train_tokens"].dtype == np.int32
-    symbols = re.search(r"(\d+) symbols", prepared.DATASETS["synthetic_characters"].title).group(1)
+    symbols = re.search(r"(\d+) symbols", prepared.find("synthetic_characters").title).group(1)
     assert len(arrays["vocabulary"]) == int(symbols)
 
 

@@ -42,7 +42,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Parse the files; hold out the last training examples. `dl_manager` is unused."""
         arrays = {file: originals.decode_idx(content) for file, content in self.files.items()}
         images, labels = arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"]
-        cut = len(images) - prepared.DATASETS[self.name].validation
+        cut = len(images) - prepared.find(self.name).validation
         test = arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"]
         return {
             "train": self._generate_examples(images[:cut], labels[:cut]),
@@ -120,7 +120,7 @@ def _describe(
     """Describe the examples of a data set; `disable_shuffling` keeps the original order."""
     return tfds.core.DatasetInfo(
         builder=builder,
-        description=prepared.DATASETS[builder.name].title,
+        description=prepared.find(builder.name).title,
         features=tfds.features.FeaturesDict(features),
         disable_shuffling=True,
     )
@@ -133,7 +133,7 @@ def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np
     """Write the original files as tensorflow-datasets records and read these back.
 
     Args:
-        name: a key of `prepared.DATASETS`.
+        name: one of `prepared.names()`.
         files: the content of its original files, by name.
         folder: the records go to `{folder}/{name}`, which is made afresh.
 
@@ -141,7 +141,7 @@ def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np
         The arrays that `prepared.load` returns, in the original order.
     """
     shutil.rmtree(folder / name, ignore_errors=True)
-    kind = prepared.DATASETS[name].kind
+    kind = prepared.find(name).kind
     builder = BUILDERS[kind](name, files, folder)
     builder.download_and_prepare()
     if kind == "text":

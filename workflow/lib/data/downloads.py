@@ -11,9 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-YACHT = "https://archive.ics.uci.edu/ml/machine-learning-databases/00243"
-PTB = "http://www.fit.vutbr.cz/~imikolov/rnnlm"
+from workflow.lib.data import prepared
+
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 TIMEOUT_S = 30.0
 REMEDY = "or name a folder that holds the original files: --source-dir DIR"
@@ -36,47 +35,42 @@ def fashion_mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     Raises:
         ConnectionError: neither can be had.
     """
+    address = prepared.find("fashion_mnist").address
     try:
-        packed = {name: _fetch(f"{FASHION_MNIST}/{name}.gz") for name in IDX_NAMES}
-        return FASHION_MNIST, {name: gzip.decompress(content) for name, content in packed.items()}
+        packed = {name: _fetch(f"{address}/{name}.gz") for name in IDX_NAMES}
+        return address, {name: gzip.decompress(content) for name, content in packed.items()}
     except (OSError, EOFError) as error:
         try:
             return _from_debian(cache)
         except OSError as other:
             raise ConnectionError(
-                f"FashionMNIST cannot be downloaded from {FASHION_MNIST} ({error}), nor as the "
+                f"FashionMNIST cannot be downloaded from {address} ({error}), nor as the "
                 f"Debian package {DEBIAN_PACKAGE} ({other}); try again, {REMEDY}"
             ) from other
 
 
-def yacht(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Return the file of UCI Yacht Hydrodynamics from its publisher; `cache` is unused.
+def from_publisher(address: str, names: tuple[str, ...]) -> tuple[str, dict[str, bytes]]:
+    """Return the files called `names` from their publisher's server.
+
+    Args:
+        address: of the folder that holds them.
+        names: of the files.
+
+    Returns:
+        The address, and the content of each file.
 
     Raises:
-        ConnectionError: it cannot be had.
+        ConnectionError: a file cannot be had.
     """
-    del cache
-    return _from_publisher(YACHT, "yacht_hydrodynamics.data")
-
-
-def ptb_characters(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Return Mikolov's archive of Penn Treebank texts from its publisher; `cache` is unused.
-
-    Raises:
-        ConnectionError: it cannot be had.
-    """
-    del cache
-    return _from_publisher(PTB, "simple-examples.tgz")
-
-
-def _from_publisher(server: str, name: str) -> tuple[str, dict[str, bytes]]:
-    """Return the server and the content of its file; ConnectionError if it cannot be had."""
-    try:
-        return server, {name: _fetch(f"{server}/{name}")}
-    except OSError as error:
-        raise ConnectionError(
-            f"{name} cannot be downloaded from {server} ({error}); try again, {REMEDY}"
-        ) from error
+    files = {}
+    for name in names:
+        try:
+            files[name] = _fetch(f"{address}/{name}")
+        except OSError as error:
+            raise ConnectionError(
+                f"{name} cannot be downloaded from {address} ({error}); try again, {REMEDY}"
+            ) from error
+    return address, files
 
 
 def _fetch(url: str) -> bytes:

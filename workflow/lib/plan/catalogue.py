@@ -1,4 +1,4 @@
-"""The YAML lists that a newcomer adds to: estimators, figures, claims, comparisons.
+"""The YAML lists that a newcomer adds to: estimators, figures, claims, comparisons, data sets.
 
 Each list is `workflow/config/{name}.yaml`, checked against `workflow/schemas/{name}.schema.yaml`.
 """
@@ -18,7 +18,7 @@ def load(name: str) -> dict[str, Any]:
     """Return the entries of the list `name`, each under its own key.
 
     Args:
-        name: "abstract", "claims", "comparisons", "estimators" or "figures".
+        name: "abstract", "claims", "comparisons", "datasets", "estimators" or "figures".
 
     Raises:
         ValueError: an entry does not fit the schema; the line says which, and why.
