@@ -1,4 +1,3 @@
-"""The library behind the workflow, in rooms. Each imports from those before it in this list only.
+"""The library behind the workflow, in rooms; each imports only from those before it in `ROOMS`."""
 
-common, plan, data, protocols, results, claims, report, speed
-"""
+ROOMS = ("common", "plan", "data", "protocols", "results", "claims", "report", "speed")
