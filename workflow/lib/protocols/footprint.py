@@ -54,11 +54,7 @@ class Config:
 
 
 def run(
-    task: Task,
-    factory: Factory,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
+    task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
     """Count.
 

@@ -69,13 +69,7 @@ class Config:
         return 0
 
 
-def run(
-    task: Task,
-    factory: None,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
-) -> Outcome:
+def run(task: Task, factory: None, seeds: range, checkpoint: Checkpoint, config: Config) -> Outcome:
     """Compute the variance for every window.
 
     Args:

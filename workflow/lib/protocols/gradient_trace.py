@@ -65,11 +65,7 @@ class Config:
 
 
 def run(
-    task: Task,
-    factory: Factory,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
+    task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
     """Train and record every step.
 

@@ -76,11 +76,7 @@ class Config:
 
 
 def run(
-    task: Task,
-    factory: Factory,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
+    task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
     """Estimate the gradient of a whole inner problem once per seed.
 

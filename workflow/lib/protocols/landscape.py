@@ -64,13 +64,7 @@ class Config:
         return cells * (task.horizon or 0)  # without a horizon a closed form is evaluated
 
 
-def run(
-    task: Task,
-    factory: None,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
-) -> Outcome:
+def run(task: Task, factory: None, seeds: range, checkpoint: Checkpoint, config: Config) -> Outcome:
     """Evaluate every cell of the grid.
 
     Args:

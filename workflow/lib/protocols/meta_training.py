@@ -55,11 +55,7 @@ class Config(Optimization):
 
 
 def run(
-    task: Task,
-    factory: Factory,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
+    task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
     """Train and evaluate.
 

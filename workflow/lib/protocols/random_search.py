@@ -72,13 +72,7 @@ class Incumbent(NamedTuple):
     loss: Array
 
 
-def run(
-    task: Task,
-    factory: None,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
-) -> Outcome:
+def run(task: Task, factory: None, seeds: range, checkpoint: Checkpoint, config: Config) -> Outcome:
     """Search and evaluate.
 
     Args:

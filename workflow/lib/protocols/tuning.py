@@ -74,11 +74,7 @@ class Config:
 
 
 def run(
-    task: Task,
-    factory: Factory,
-    seeds: range,
-    checkpoint: Checkpoint,
-    config: Config,
+    task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
     """Train in every cell; a cell that diverges is a row like any other.
 
