@@ -1,4 +1,4 @@
-from workflow.lib.plan.claim_rules import claim_lists, claim_tables
+from workflow.lib.plan.claim_rules import claim_lists, claim_tables, tables_folder
 
 
 rule judge:
@@ -22,7 +22,7 @@ rule judge:
         "../../environment.yml"
     params:
         python=dag.python,
-        tables=dag.path("tables"),
+        tables=tables_folder,
         code=code("workflow.scripts.judge"),
         experiments=dag.experiments,
     message:

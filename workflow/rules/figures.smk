@@ -24,8 +24,8 @@ rule draw:
         "../../environment.yml"
     params:
         python=dag.python,
-        tables=dag.path("tables"),
-        output=dag.path("figures"),
+        tables=figure_rules.tables_folder,
+        output=figure_rules.folder,
         code=figure_rules.code,
         caption=figure_rules.caption,
     message:

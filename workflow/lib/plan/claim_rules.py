@@ -1,5 +1,8 @@
 """What rules/claims.smk asks: what the verdicts rest on."""
 
+from pathlib import Path
+from typing import Any
+
 from workflow.lib.plan import catalogue
 from workflow.lib.plan.dag import Dag
 
@@ -15,3 +18,9 @@ def claim_tables(dag: Dag) -> list[str]:
 def claim_lists() -> list[str]:
     """Return the files that say what the claims are."""
     return [f"workflow/config/{name}.yaml" for name in ("abstract", "claims", "comparisons")]
+
+
+def tables_folder(wildcards: Any, output: Any) -> str:
+    """Return the folder of the tables that the ledger is judged from."""
+    del wildcards
+    return str(Path(output.md).parent / "tables")

@@ -4,6 +4,7 @@ What a rule asks about one of its jobs is answered by `run_rules`, `figure_rules
 Nothing here imports jax: Snakemake reads its rules in a moment.
 """
 
+import functools
 import shlex
 import sys
 from collections.abc import Mapping
@@ -26,10 +27,12 @@ QUICK_XLA = (
 )
 
 
+@functools.cache
 def code(*modules: str) -> str:
     """Return one hash of all code of this repository that `modules` consist of and import.
 
-    As a parameter of a rule it repeats the rule's jobs when code that they run has changed.
+    As a parameter of a rule it repeats the rule's jobs when code that they run has changed. It is
+    computed once in a process: Snakemake asks for it at every job.
     """
     return spec.sha256(provenance.code_hashes(modules, ROOT))
 

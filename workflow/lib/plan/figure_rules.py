@@ -21,6 +21,16 @@ class FigureRules(NamedTuple):
         """Return the hash of the code that a figure is drawn with."""
         return code(f"figures.{wildcards.figure}", "workflow.scripts.draw")
 
+    def tables_folder(self, wildcards: Any, input: Any) -> str:
+        """Return the folder of the tables that a figure is drawn from."""
+        del wildcards
+        return str(Path(input.tables[0]).parent)
+
+    def folder(self, wildcards: Any, output: Any) -> str:
+        """Return the folder of a figure."""
+        del wildcards
+        return str(Path(output.pdf).parent)
+
     def caption(self, wildcards: Any, input: Any) -> str:
         """Return the caption of a figure: the report asks for one file, which shows this text."""
         del wildcards

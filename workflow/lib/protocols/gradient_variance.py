@@ -122,12 +122,17 @@ def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
         "squared_bias": np.full(count, np.nan),
     }
     if count >= 3:
+        # |ĝ_i - ḡ|² R/(R - 1): its mean over i is the sample variance, summed over coordinates.
         spread = ((estimates - estimates.mean(axis=0)) ** 2).sum(axis=1)
         values["variance"] = spread * count / (count - 1) / scale
+        # u_i = mean over j ≠ i of e_i·e_j; their mean over i, U, estimates |E e|² without bias.
         total = error.sum(axis=0)
-        others = (error * (total - error)).sum(axis=1) / (count - 1)
-        jackknife = 2 * (count - 1) * others - count * others.mean()
-        values["squared_bias"] = jackknife / (count - 2) / scale
+        products = (error * (total - error)).sum(axis=1) / (count - 1)
+        # The jackknife's pseudo-value R U - (R - 1) U_{-i}, where U_{-i} is U without repetition i.
+        # Of the R (R - 1) products of U, 2 (R - 1) are with i, hence
+        # U_{-i} = (R U - 2 u_i)/(R - 2), and R U - (R - 1) U_{-i} = (2 (R - 1) u_i - R U)/(R - 2).
+        pseudo_values = (2 * (count - 1) * products - count * products.mean()) / (count - 2)
+        values["squared_bias"] = pseudo_values / scale
     return values
 
 
