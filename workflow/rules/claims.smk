@@ -1,9 +1,13 @@
+from workflow.lib.report import layout
+
+
 rule judge:
     """Judge every claim from the tables: estimate, interval, verdict."""
     input:
         tables=dag.claim_tables,
         lists=dag.claim_lists,
         code=code("workflow.scripts.judge"),
+        templates=layout.files("claims"),
     output:
         md=dag.ledger[0],
         html=report(

@@ -63,8 +63,8 @@ def median(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     """Return the median with its exact interval between two order statistics.
 
     The interval holds for any continuous distribution. With few values (fewer than six at 95 %)
-    even the interval from the lowest to the highest covers less than `1 - alpha`. It is returned all
-    the same, and `median_coverage` says how much it covers.
+    even the one from the lowest to the highest covers less than `1 - alpha`. That one is returned
+    all the same, and `median_coverage` says how much it covers.
 
     Args:
         values: [..., n]; may hold +inf, no NaN.
@@ -138,6 +138,7 @@ def _bootstrap_bounds(ordered: np.ndarray, alpha: float) -> np.ndarray:
 def _resampling_weights(count: int) -> np.ndarray:
     """Return [n, resamples]: the weight of each sorted value in each bootstrapped mean."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
+    # Sorted ranks draw sorted values: the lowest and highest ranks are the values to drop.
     drawn = np.sort(generator.integers(count, size=(BOOTSTRAP_RESAMPLES, count)), axis=1)
     dropped = int(TRIMMED * count)
     kept = drawn[:, dropped : count - dropped]
