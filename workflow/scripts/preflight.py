@@ -1,13 +1,12 @@
 """Check before any compute: every hyperparameter of every run, and that results can be written."""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks._lolv2 import NUM_WEIGHTS
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.data import prepared
 from workflow.lib.plan import spec, tuned
 from workflow.lib.protocols import _build
@@ -32,10 +31,8 @@ def check(job: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
-    parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
-    options = parser.parse_args(arguments)
+    command = parser("preflight", __doc__, scales=spec.SCALES, experiments=spec.experiments())
+    options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
