@@ -35,7 +35,7 @@ publish: .venv/.complete  ## copy a finished, verified run to results/published;
 readme: SCALE := published
 readme: .venv/.complete  ## redraw and judge what is published; the parts of README.md and ARTIFACT.md that hold results
 	$(IN_VENV) $(SNAKEMAKE)
-	$(IN_VENV) python -m workflow.scripts.documents
+	$(IN_VENV) python -m workflow.scripts.refresh
 
 benchmark: .venv/.complete  ## speed of the estimators on this machine
 	$(IN_VENV) python -m workflow.scripts.benchmark

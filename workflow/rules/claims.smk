@@ -1,4 +1,5 @@
 from workflow.lib.plan.claim_rules import claim_lists, claim_tables, tables_folder
+from workflow.lib.report import layout
 
 
 rule judge:
@@ -6,6 +7,7 @@ rule judge:
     input:
         tables=claim_tables(dag),
         lists=claim_lists(),
+        templates=layout.files("claims"),
     output:
         md=dag.ledger[0],
         html=report(

@@ -1,1 +1,1 @@
-"""One thin command line per rule of the workflow; each explains itself with `--help`."""
+"""Thin command lines, `python -m workflow.scripts.NAME`; each explains itself with `--help`."""

@@ -1,15 +1,17 @@
 """Turn the run files of one experiment into its tables.
 
-Writes, beside each other: `{name}.parquet` and `{name}.csv`, the summary over seeds;
-`{name}_seeds.parquet`, every row of every seed; `{name}_jobs.json`, what each job cost.
+They are written side by side:
+
+    {name}.parquet, {name}.csv  the summary over seeds
+    {name}_seeds.parquet        every row of every seed
+    {name}_jobs.json            what each job cost
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.results import tables
 
 
@@ -35,10 +37,10 @@ def aggregate(runs: Sequence[Path], output: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
-    parser.add_argument("--output", type=Path, required=True, help="the summary (parquet)")
-    options = parser.parse_args(arguments)
+    command = parser("aggregate", __doc__)
+    command.add_argument("--runs", type=Path, nargs="+", required=True, help="run files (parquet)")
+    command.add_argument("--output", type=Path, required=True, help="the summary, {name}.parquet")
+    options = command.parse_args(arguments)
     with errors_in_one_line("aggregate"):
         aggregate(options.runs, options.output)
 

@@ -1,11 +1,10 @@
-"""Speed on one core, through the public API and the generic runner: config/benchmarks.yaml.
+"""Measure the speed of estimators on one core, or how long experiments would take on a GPU.
 
-Every case runs in a process of its own with NPROC=1 and prints seconds to compile, particle-steps
-per second (median of 5 calls after a warm-up; both signs of a pair counted) and peak memory. With
---estimate it prints how long experiments at the paper's constants would take on a GPU.
+A case of workflow/config/benchmarks.yaml is measured in a process of its own with NPROC=1. Its line
+says particle-steps per second (median of 5 calls after a warm-up; both signs of a pair counted),
+seconds to compile, and peak memory.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -17,7 +16,9 @@ import numpy as np
 import yaml
 
 from workflow.lib import protocols
+from workflow.lib.common.command import parser
 from workflow.lib.common.paths import WORKFLOW
+from workflow.lib.plan import spec
 from workflow.lib.speed import gpu_time, throughput
 
 MNIST_SHAPE = (50_000, 28, 28)
@@ -26,16 +27,14 @@ SYMBOLS, CHARACTERS = 84, 1_001
 
 def measure(case: Mapping[str, Any]) -> throughput.Throughput:
     """Return the speed of one case of benchmarks.yaml, in this process."""
-    parts = {part: _split(case[part]) for part in ("task", "estimator")}
-    data = _data(case["task"]["name"], case.get("images", MNIST_SHAPE))
-    task = protocols.make_task(parts, data)
-    factory = protocols.estimator_factory(parts)
-    return throughput.measure(task, factory, case["outer_steps"])
+    job = {name: _specified(case[name]) for name in ("task", "estimator")}
+    task = protocols.make_task(job, _data(case["task"]["name"], case.get("images", MNIST_SHAPE)))
+    return throughput.measure(task, protocols.estimator_factory(job), case["outer_steps"])
 
 
-def _split(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a part as specifications hold it: its name, and its hyperparameters as `args`."""
-    return {"name": part["name"], "args": {k: v for k, v in part.items() if k != "name"}}
+def _specified(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task or an estimator of a case as a job's specification holds it."""
+    return {"name": entry["name"], "args": {k: v for k, v in entry.items() if k != "name"}}
 
 
 def _data(task: str, shape: Sequence[int]) -> dict[str, np.ndarray] | None:
@@ -53,7 +52,11 @@ def _data(task: str, shape: Sequence[int]) -> dict[str, np.ndarray] | None:
 
 
 def _report(name: str, case: Mapping[str, Any], result: Mapping[str, float]) -> str:
-    """Return one line: speed, share of the matmul rate where it is known, and the floor."""
+    """Return one line: the speed, and how it compares with the floor that benchmarks.yaml sets.
+
+    A floor is a number of particle-steps, or a share of the core's rate at a matrix product. That
+    share is known where benchmarks.yaml says how many operations a particle-step takes.
+    """
     steps, share = result["steps_per_s"], None
     speed = f"{steps / 1e6:8.2f} M/s" if steps > 1e6 else f"{steps:8.0f} /s "
     if "flops" in case:
@@ -70,8 +73,8 @@ def _report(name: str, case: Mapping[str, Any], result: Mapping[str, float]) -> 
     )
 
 
-def _estimate_line(name: str, cost: Mapping[str, float]) -> str:
-    """Return one line: the cost of an experiment."""
+def _hours(name: str, cost: Mapping[str, float]) -> str:
+    """Return one line: how long an experiment takes on a core and on the GPU."""
     return (
         f"{name:36} {cost['particle_steps']:9.2g} particle-steps"
         f"  {cost['core_hours']:9.3g} h on one core here  {cost['gpu_hours']:9.3g} h on the GPU"
@@ -79,7 +82,7 @@ def _estimate_line(name: str, cost: Mapping[str, float]) -> str:
 
 
 def _in_a_process(option: str, name: str) -> dict[str, float]:
-    """Measure in a process of its own, on one core; return what it prints."""
+    """Start this script with one option, on one core; return the numbers that it prints."""
     command = [sys.executable, "-m", "workflow.scripts.benchmark", option, name]
     environment = {**os.environ, "NPROC": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
@@ -93,33 +96,39 @@ def _cases() -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", nargs="+", metavar="CASE", help="the cases to measure (default: all)"
+    cases = _cases()
+    command = parser("benchmark", __doc__)
+    command.add_argument(
+        "--only", nargs="+", metavar="CASE", choices=cases, help="measure only these (default: all)"
     )
-    parser.add_argument(
-        "--estimate",
+    command.add_argument(
+        "--gpu-time",
         nargs="+",
         metavar="EXPERIMENT",
-        help="print the GPU time of these experiments at the paper's constants instead",
+        choices=spec.experiments(),
+        help="print the hours that these experiments would take at the paper's constants instead",
     )
-    parser.add_argument("--case", help="measure one case in this process and print it as JSON")
-    parser.add_argument("--cost", help="estimate one experiment in this process, likewise")
-    options = parser.parse_args(arguments)
+    command.add_argument("--case", metavar="CASE", help="measure one case here, print JSON")
+    command.add_argument("--cost", metavar="EXPERIMENT", help="the GPU time of one, likewise")
+    options = command.parse_args(arguments)
     if options.case:
-        print(json.dumps(measure(_cases()[options.case])._asdict()))
+        print(json.dumps(measure(cases[options.case])._asdict()))
     elif options.cost:
         print(json.dumps(gpu_time.estimate(options.cost)._asdict()))
-    elif options.estimate:
-        gpu = gpu_time.gpu()
-        print(f"{gpu['name']}, {gpu['float32_flops'] / 1e12:g} TFLOP/s float32 ({gpu['source']});")
-        print("assumed to reach the share of it that this core reaches of its matmul rate")
-        for name in options.estimate:
-            print(_estimate_line(name, _in_a_process("--cost", name)), flush=True)
+    elif options.gpu_time:
+        _print_gpu_time(options.gpu_time)
     else:
-        cases = _cases()
         for name in options.only or cases:
             print(_report(name, cases[name], _in_a_process("--case", name)), flush=True)
+
+
+def _print_gpu_time(experiments: Sequence[str]) -> None:
+    """Print the GPU that is assumed, then a line for each experiment."""
+    gpu = gpu_time.gpu()
+    print(f"{gpu['name']}, {gpu['float32_flops'] / 1e12:g} TFLOP/s float32 ({gpu['source']});")
+    print("assumed to reach the share of it that this core reaches of its matmul rate")
+    for name in experiments:
+        print(_hours(name, _in_a_process("--cost", name)), flush=True)
 
 
 if __name__ == "__main__":

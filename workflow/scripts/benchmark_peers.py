@@ -1,11 +1,11 @@
-"""Speed of PES and ES-Single against evosax's versions of them: the same task, process and core.
+"""Measure PES and ES-Single against evosax's versions of them: the same task, process and core.
 
-evosax runs as its documentation shows, one compiled call each to ask, evaluate and tell from a loop
-in Python, and once more with that loop in one compiled scan. Ours runs as every experiment does.
-Every number is the median of 5 repetitions, which take turns; both signs of a pair are counted.
+evosax runs in two ways: as its documentation shows, in a Python loop with one compiled call each to
+ask, evaluate and tell; and with that loop in one compiled scan. Ours runs as in every experiment.
+Each number is the median of 5 repetitions, for which the three take turns; both signs of a pair are
+counted.
 """
 
-import argparse
 import functools
 import os
 import subprocess
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 
 ESTIMATORS = ("pes", "es_single")
 # Task, N, σ, K, and how many updates a repetition has in the loop and in compiled programs.
@@ -86,17 +86,17 @@ def _report(case: str, name: str, speed: dict[str, float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", choices=CASES, help="measure one case in this process")
-    options = parser.parse_args(arguments)
+    command = parser("benchmark_peers", __doc__)
+    command.add_argument("--case", choices=CASES, help="measure one case in this process")
+    options = command.parse_args(arguments)
     if options.case:
         with errors_in_one_line("benchmark_peers"):
             for name in ESTIMATORS:
                 print(_report(options.case, name, measure(options.case, name)), flush=True)
         return
     for case in CASES:
-        command = [sys.executable, "-m", "workflow.scripts.benchmark_peers", "--case", case]
-        done = subprocess.run(command, env={**os.environ, "NPROC": "1"}, check=False)
+        one = [sys.executable, "-m", "workflow.scripts.benchmark_peers", "--case", case]
+        done = subprocess.run(one, env={**os.environ, "NPROC": "1"}, check=False)
         if done.returncode:
             sys.exit(done.returncode)
 

@@ -1,24 +1,24 @@
-"""Choose hyperparameters from the table of a tuning experiment (`results/choice.py`: the rule).
+"""Choose the hyperparameters of every run of a tuning experiment: the best cell of its grid.
 
-Writes the choice, and the grid that it was made from with one row per run and cell.
+Two files are written: the values that were chosen for each run, and the grid that they were chosen
+from, with a row for each run and cell.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.results import choice, tables
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="its `_seeds.parquet`")
-    parser.add_argument("--output", type=Path, required=True, help="{run: values} (JSON)")
-    parser.add_argument("--grid", type=Path, required=True, help="the table of the grid (csv)")
-    options = parser.parse_args(arguments)
+    command = parser("choose", __doc__)
+    command.add_argument("--table", type=Path, required=True, help="{experiment}_seeds.parquet")
+    command.add_argument("--output", type=Path, required=True, help="what was chosen (JSON)")
+    command.add_argument("--grid", type=Path, required=True, help="the grid (csv)")
+    options = command.parse_args(arguments)
     with errors_in_one_line("choose"):
         grid = choice.grid(tables.read(options.table))
         with store.atomic_write(options.grid) as temporary:

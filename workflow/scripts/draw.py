@@ -1,19 +1,23 @@
 """Draw one figure of the paper from its tables: `{output}/{figure}.pdf`, `.png` and `.csv`."""
 
-import argparse
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib.common.choices import check_choice
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import catalogue
 from workflow.lib.report import style
 from workflow.lib.results import tables
 
 
 def draw(figure: str, folder: Path, output: Path) -> None:
-    """Draw `figure` from the tables in `folder` into the folder `output`.
+    """Draw a figure: `{output}/{figure}.pdf`, `.png` and `.csv`.
+
+    Args:
+        figure: a name in workflow/config/figures.yaml.
+        folder: of the tables.
+        output: the folder to write to.
 
     Raises:
         ValueError: there is no such figure, or a table is damaged or lacks a run.
@@ -29,11 +33,11 @@ def draw(figure: str, folder: Path, output: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", required=True, help="a name in workflow/config/figures.yaml")
-    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the figure")
-    options = parser.parse_args(arguments)
+    command = parser("draw", __doc__)
+    command.add_argument("--figure", required=True, help="a name in workflow/config/figures.yaml")
+    command.add_argument("--tables", type=Path, required=True, help="folder of the tables")
+    command.add_argument("--output", type=Path, required=True, help="folder for the figure")
+    options = command.parse_args(arguments)
     with errors_in_one_line("draw"):
         draw(options.figure, options.tables, options.output)
 

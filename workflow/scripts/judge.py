@@ -1,9 +1,12 @@
 """Judge the claims of the paper from the tables.
 
-Writes pages (`.md`, `.html`), the same as `.json`, and the summary over all tasks, `_summary.csv`.
+The ledger is written as pages and as data, side by side:
+
+    claims.md, claims.html  each claim with its estimate, interval, verdict and command
+    claims.json             the same, with all digits
+    claims_summary.csv      ES-Single against PES over all tasks
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,8 @@ import pandas as pd
 
 from workflow.lib.claims import comparisons, ledger
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
-from workflow.lib.plan import catalogue
+from workflow.lib.common.command import errors_in_one_line, parser
+from workflow.lib.plan import catalogue, spec
 from workflow.lib.report import pages
 from workflow.lib.results import tables
 
@@ -38,15 +41,19 @@ def judged(folder: Path, experiments: Sequence[str]) -> dict[str, Any]:
 
 
 def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
-    """Judge the claims as `judged` does and write the ledger to `output` and beside it.
+    """Judge the claims from the tables in `folder` and write the ledger.
 
     Args:
         folder: of the tables.
-        output: the page, `….md`.
-        experiments: those that were run.
+        output: the page in Markdown, `{name}.md`; the other files go by its name.
+        experiments: those that were run; claims that rest on others are listed as not run.
+
+    Raises:
+        FileNotFoundError: a table is missing.
+        ValueError: a table is damaged or lacks what a claim asks for; the line names the claim.
     """
     result = judged(folder, experiments)
-    written = {".md": pages.markdown(result), ".html": pages.page(result)}
+    written = {".md": pages.markdown(result), ".html": pages.html(result)}
     for suffix, text in written.items():
         with store.atomic_write(output.with_suffix(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -58,11 +65,10 @@ def judge_all(folder: Path, output: Path, experiments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--output", type=Path, required=True, help="the page (md)")
-    parser.add_argument("--experiments", nargs="+", required=True, help="those that were run")
-    options = parser.parse_args(arguments)
+    command = parser("judge", __doc__, experiments=spec.experiments())
+    command.add_argument("--tables", type=Path, required=True, help="folder of the tables")
+    command.add_argument("--output", type=Path, required=True, help="the page, claims.md")
+    options = command.parse_args(arguments)
     with errors_in_one_line("judge"):
         judge_all(options.tables, options.output, options.experiments)
 

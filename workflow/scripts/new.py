@@ -1,9 +1,8 @@
 """Write a working skeleton of an estimator, a task, an experiment or a figure, and register it."""
 
-import argparse
 from collections.abc import Sequence
 
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import skeletons
 
 NEXT = {
@@ -16,19 +15,19 @@ NEXT = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.scripts.new", description=__doc__)
-    kinds = parser.add_subparsers(dest="kind", required=True)
+    command = parser("new", __doc__)
+    kinds = command.add_subparsers(dest="kind", required=True)
     for kind in NEXT:
         one = kinds.add_parser(kind, help=f"a new {kind}")
-        one.add_argument("name")
+        one.add_argument("name", help=f"of the new {kind}")
         one.set_defaults(uses="")
         if kind == "experiment":
-            one.add_argument("--task", dest="uses", default="quadratic", help="that it runs")
+            text = "the task that it runs (default: %(default)s)"
+            one.add_argument("--task", dest="uses", default="quadratic", help=text)
         if kind == "figure":
-            one.add_argument(
-                "--experiment", dest="uses", default="toy_regression", help="that it is drawn from"
-            )
-    options = parser.parse_args(arguments)
+            text = "the experiment that it shows (default: %(default)s)"
+            one.add_argument("--experiment", dest="uses", default="toy_regression", help=text)
+    options = command.parse_args(arguments)
     with errors_in_one_line("new"):
         files = skeletons.plan(options.kind, options.name, options.uses)
         skeletons.write(files)

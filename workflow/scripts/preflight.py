@@ -1,12 +1,11 @@
 """Check before any compute: every hyperparameter of every run, and that results can be written."""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import resolve, spec
 from workflow.lib.protocols._rehearsal import rehearse
 
@@ -25,10 +24,8 @@ def check(job: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
-    parser.add_argument("--experiments", nargs="+", default=list(spec.experiments()))
-    options = parser.parse_args(arguments)
+    command = parser("preflight", __doc__, scales=spec.SCALES, experiments=spec.experiments())
+    options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))

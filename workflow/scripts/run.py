@@ -1,6 +1,5 @@
 """Run one job: a specification in, a parquet of tidy rows and its sidecar out."""
 
-import argparse
 import json
 import logging
 import sys
@@ -13,7 +12,7 @@ import pandas as pd
 
 from workflow.lib import protocols
 from workflow.lib.common import provenance, store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.data import prepared
 from workflow.lib.plan import resolve, spec
@@ -110,18 +109,18 @@ def _provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json.loads, required=True, help="specification, as JSON")
-    parser.add_argument("--output", type=Path, required=True, help="the result (parquet)")
-    parser.add_argument(
+    command = parser("run", __doc__)
+    command.add_argument("--spec", type=json.loads, required=True, help="specification, as JSON")
+    command.add_argument("--output", type=Path, required=True, help="the result (parquet)")
+    command.add_argument(
         "--checkpoint-seconds",
         type=float,
         default=protocols.CHECKPOINT_SECONDS,
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
-    parser.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
-    parser.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
-    options = parser.parse_args(arguments)
+    command.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
+    command.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
+    options = command.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
     with errors_in_one_line(f"{options.spec['experiment']}/{options.spec['run']}"):

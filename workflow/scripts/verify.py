@@ -1,16 +1,16 @@
-"""Check every finished run against its hashes, and compare it with the published results.
+"""Verify every finished run by its hashes, then compare the results with the published ones.
 
-Each bad file is named with the command to rebuild it; then come two tables, claim by claim and
-experiment by experiment. The exit status is 1 if a file is bad or something is contradicted.
+First, each file that is not what its hash says is listed with the command that rebuilds it. Then
+two tables compare the results, claim by claim and experiment by experiment. The exit status is 1 if
+there is such a file, or if a result contradicts the published one.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.lib.common import store
-from workflow.lib.common.command import errors_in_one_line
+from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import spec
 from workflow.lib.report import agreement, publication
@@ -18,21 +18,21 @@ from workflow.lib.results import verify
 from workflow.scripts.judge import judged
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print what is bad and what is contradicted; return 1 if anything is, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.scripts.verify", description=__doc__)
-    parser.add_argument("--scale", default="laptop", choices=spec.SCALES)
-    parser.add_argument("--experiments", nargs="+", help="only these (default: all)")
-    parser.add_argument("--seeds", type=int, help="of every run (default: the experiments' own)")
-    options = parser.parse_args(arguments)
-    scale, chosen = options.scale, tuple(options.experiments or spec.experiments())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; `arguments` defaults to that of the process.
+
+    Returns:
+        The exit status: 1 if a file is bad or a result contradicts the published one, else 0.
+    """
+    command = parser("verify", __doc__, scales=spec.SCALES, experiments=spec.experiments())
+    text = "number of seeds of every run (default: the experiments' own)"
+    command.add_argument("--seeds", type=int, help=text)
+    options = command.parse_args(arguments)
+    scale, chosen = options.scale, tuple(options.experiments)
     with errors_in_one_line("verify"):
         expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
     problems = verify.verify(expected, ROOT)
-    table = [(str(problem.file), problem.what, problem.repair) for problem in problems]
-    widths = [max((len(row[column]) for row in table), default=0) for column in (0, 1)]
-    for file, what, repair in table:
-        print(f"{file:{widths[0]}}  {what:{widths[1]}}  repair: {repair}")
+    _print([(str(file), what, f"repair: {repair}") for file, what, repair in problems])
     bad = len({problem.file for problem in problems})
     print(
         f"{len(expected)} runs at scale {scale}: "
@@ -48,30 +48,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(scale: str, chosen: set[str]) -> list[str]:
-    """Print how results compare with the published ones; return what contradicts.
+    """Print how the results of a scale compare with the published ones.
+
+    Args:
+        scale: of the results to compare.
+        chosen: names of the experiments to compare, as far as they have tables.
+
+    Returns:
+        A line for each contradiction.
 
     Raises:
         OSError: a table is missing.
-        ValueError: a table is damaged, or older than the claims.
+        ValueError: a table is damaged, or lacks what a claim asks for.
     """
-    own, published = ROOT / "results" / scale / "tables", ROOT / publication.FOLDER / "tables"
-    if not published.is_dir():
+    folders = (ROOT / "results" / scale / "tables", ROOT / publication.FOLDER / "tables")
+    if not folders[1].is_dir():
         return []
     facts = publication.facts(ROOT)
     if facts["scale"] != scale:
         print(f"the published results are at {facts['scale']} scale: no comparison")
         return []
-    names = sorted(_tables(published) & _tables(own) & chosen)
+    names = sorted(set.intersection(chosen, *map(_tables, folders)))
     if not names:
         print(f"results/{scale} has no tables: no comparison")
         return []
-    found = agreement.compare(
-        *(judged(folder, names) for folder in (own, published)),
-        *(
-            {name: store.read_json(folder / f"{name}_jobs.json") for name in names}
-            for folder in (own, published)
-        ),
-    )
+    ledgers = [judged(folder, names) for folder in folders]
+    jobs = [
+        {name: store.read_json(folder / f"{name}_jobs.json") for name in names}
+        for folder in folders
+    ]
+    found = agreement.compare(*ledgers, *jobs)
     for table in (found.claims, found.jobs):
         print()
         _print(table)
@@ -84,16 +90,11 @@ def _compare(scale: str, chosen: set[str]) -> list[str]:
 
 def _tables(folder: Path) -> set[str]:
     """Return the experiments whose tables are in a folder."""
-    return {_name(path) for path in folder.glob("*_jobs.json")}
-
-
-def _name(path: Path) -> str:
-    """Return the experiment of a description of jobs."""
-    return path.name.removesuffix("_jobs.json")
+    return {path.name.removesuffix("_jobs.json") for path in folder.glob("*_jobs.json")}
 
 
 def _print(table: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns."""
+    """Print rows of text in columns that are as wide as their longest text."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))

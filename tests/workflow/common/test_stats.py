@@ -87,11 +87,23 @@ def test_paired_difference_matches_scipy_and_wants_equal_lengths():
         stats.paired_difference(first, second[1:])
 
 
-@pytest.mark.parametrize(("successes", "count"), [(0, 5), (3, 7), (20, 20)])
-def test_wilson_interval_matches_scipy(successes, count):
+@pytest.mark.parametrize(
+    ("successes", "count", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)],
+)
+def test_proportion_reproduces_newcombes_wilson_intervals(successes, count, low, high):
+    """Newcombe (1998), two-sided intervals for the single proportion, table I."""
     interval = stats.proportion(successes, count)
-    reference = scipy_stats.binomtest(successes, count).proportion_ci(method="wilson")
-    assert (interval.low, interval.high) == pytest.approx((reference.low, reference.high))
+    assert interval == pytest.approx((successes / count, low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0004])
+def test_proportion_is_bounded_by_what_a_score_test_just_rejects(alpha):
+    interval = stats.proportion(3, 7, alpha)
+    bounds = np.array([interval.low, interval.high])
+    scores = (3 / 7 - bounds) / np.sqrt(bounds * (1 - bounds) / 7)
+    assert 2 * scipy_stats.norm.sf(np.abs(scores)) == pytest.approx([alpha, alpha])
+    assert bounds[0] < 3 / 7 < bounds[1]
 
 
 def test_proportion_difference_reproduces_newcombes_example():

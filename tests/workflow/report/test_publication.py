@@ -13,7 +13,7 @@ from workflow.lib.claims import ledger
 from workflow.lib.common import stats, store
 from workflow.lib.plan import catalogue
 from workflow.lib.plan.dag import Dag
-from workflow.lib.report import documents, publication
+from workflow.lib.report import parts, publication
 
 pytestmark = pytest.mark.dag
 EXPERIMENT = "estimator_footprint"
@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     for name in ("estimators", "tasks", "workflow", "figures"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, root / name, ignore=ignored)
-    for name in ("Snakefile", "environment.yml", ".gitignore", *documents.PAGES):
+    for name in ("Snakefile", "environment.yml", ".gitignore", *parts.PAGES):
         shutil.copy(ROOT / name, root)
     for path in (root / "workflow/config/experiments").iterdir():
         if path.stem != EXPERIMENT:
@@ -66,7 +66,7 @@ def test_a_finished_run_is_published_and_the_pages_follow(run):
     done = publish(run)
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("results/published: 8 files, 0.")
-    assert done.stdout.endswith("MB; README.md, ARTIFACT.md updated\n")
+    assert done.stdout.endswith("MB; refreshed: README.md, ARTIFACT.md\n")
     names = {path.name for path in (run / "results/published").rglob("*") if path.is_file()}
     tables = {f"{EXPERIMENT}{suffix}" for suffix in (".parquet", "_seeds.parquet", "_jobs.json")}
     ledger = {"claims.md", "claims.json", "claims_summary.csv"}
@@ -77,7 +77,7 @@ def test_a_finished_run_is_published_and_the_pages_follow(run):
     page = (run / "results/published/README.md").read_text()
     assert facts["commits"][0] in page
     assert facts["versions"]["jax"] in page
-    assert documents.stale(run) == []
+    assert parts.stale(run) == []
     again = call(run, "snakemake", "--cores", "1", "verify", "--config", "scale=smoke")
     assert again.returncode == 0, again.stdout
     assert "same bits" in again.stdout
@@ -135,7 +135,7 @@ def test_pauses_between_jobs_do_not_count_as_time():
 
 
 def test_the_published_pages_are_fresh():
-    assert documents.stale(ROOT) == [], "stale: make readme"
+    assert parts.stale(ROOT) == [], "stale: make readme"
 
 
 def test_the_published_folder_is_small():
@@ -148,7 +148,7 @@ def test_the_published_folder_is_small():
 def pages(tmp_path):
     """A copy of the pages and of what is published."""
     shutil.copytree(ROOT / publication.FOLDER, tmp_path / publication.FOLDER)
-    for page in documents.PAGES:
+    for page in parts.PAGES:
         shutil.copy(ROOT / page, tmp_path)
     return tmp_path
 
@@ -158,9 +158,9 @@ def test_another_verdict_makes_both_pages_stale_until_they_are_written(pages):
     judged = store.read_json(path)
     judged["claims"]["unbiased_on_quadratic"]["verdict"] = ledger.FAIL
     store.write_json(path, judged)
-    assert documents.stale(pages) == list(documents.PAGES)
-    assert documents.write(pages) == list(documents.PAGES)
-    assert documents.stale(pages) == []
+    assert parts.stale(pages) == list(parts.PAGES)
+    assert parts.refresh(pages) == list(parts.PAGES)
+    assert parts.stale(pages) == []
     assert "1 FAIL" in (pages / "README.md").read_text()
     assert "* FAIL `unbiased_on_quadratic`: " in (pages / "README.md").read_text()
     assert "| unbiased_on_quadratic (A1) | FAIL: " in (pages / "ARTIFACT.md").read_text()
@@ -169,7 +169,7 @@ def test_another_verdict_makes_both_pages_stale_until_they_are_written(pages):
 def test_an_unknown_part_is_named(pages):
     (pages / "ARTIFACT.md").write_text("<!-- published: claim -->\n<!-- end -->\n")
     with pytest.raises(ValueError, match="there is no part 'claim'; there are run, abstract"):
-        documents.stale(pages)
+        parts.stale(pages)
 
 
 def test_every_claim_has_its_row_with_its_command():

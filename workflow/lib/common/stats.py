@@ -3,8 +3,9 @@
 Conventions, the same for every function:
 
 * An interval has coverage `1 - alpha`; `alpha` is 0.05 unless a claim fixes another.
-* An interval that does not exist (one seed, say) is NaN, so no comparison with it can succeed.
-* Order statistics take +inf: a diverged seed has the worst value there is, and a median says so.
+* An interval that does not exist, such as that of one seed, is NaN: no comparison with it succeeds.
+* The median and the interquartile mean take +inf, the value of a diverged seed, as the worst there
+  is.
 * Everything is deterministic: the only resampling, that of the interquartile mean, uses a
   generator seeded by a constant.
 
@@ -61,9 +62,9 @@ def mean(values: np.ndarray, alpha: float = ALPHA) -> Interval:
 def median(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     """Return the median with its exact interval between two order statistics.
 
-    The interval holds for any continuous distribution. With fewer than six values (at 95 %) even
-    the whole range covers less than `1 - alpha`; the range is then returned, and
-    `median_coverage` says what it covers.
+    The interval holds for any continuous distribution. With few values (fewer than six at 95 %)
+    even the one from the lowest to the highest covers less than `1 - alpha`. That one is returned
+    all the same, and `median_coverage` says how much it covers.
 
     Args:
         values: [..., n]; may hold +inf, no NaN.
@@ -73,10 +74,10 @@ def median(values: np.ndarray, alpha: float = ALPHA) -> Interval:
         Arrays [...]; the interval is NaN when n is 1.
     """
     count = values.shape[-1]
-    ordered = np.sort(values, axis=-1)
-    centre = 0.5 * (ordered[..., (count - 1) // 2] + ordered[..., count // 2])
+    centre = np.median(values, axis=-1)
     if count < 2:
         return _without_interval(centre)
+    ordered = np.sort(values, axis=-1)
     rank = _median_rank(count, alpha)
     return Interval(centre, ordered[..., rank - 1], ordered[..., count - rank])
 
@@ -87,7 +88,7 @@ def _without_interval(centre: np.ndarray) -> Interval:
 
 
 def median_coverage(count: int, alpha: float = ALPHA) -> float:
-    """Return the probability with which the interval of `median` covers it, for `count` values."""
+    """Return the probability that the interval of `median`, of `count` values, holds the median."""
     return float(1 - 2 * stats.binom.cdf(_median_rank(count, alpha) - 1, count, 0.5))
 
 
@@ -99,9 +100,9 @@ def _median_rank(count: int, alpha: float) -> int:
 def interquartile_mean(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     """Return the mean without the n // 4 lowest and highest values, with a bootstrap interval.
 
-    The interval is the percentile one. A resample of sorted values is sorted when its ranks are, so
-    each bootstrapped mean is one fixed weighted sum of the order statistics, and all of them are
-    one matrix product.
+    The interval lies between two percentiles of the bootstrapped means. Every sample is resampled
+    by the same ranks, so each bootstrapped mean is a weighted sum of the sorted values, with the
+    same weights for every sample: one matrix product gives all of them.
 
     Args:
         values: [..., n]; may hold +inf, no NaN.
@@ -135,8 +136,9 @@ def _bootstrap_bounds(ordered: np.ndarray, alpha: float) -> np.ndarray:
 
 @functools.cache
 def _resampling_weights(count: int) -> np.ndarray:
-    """Return [n, resamples]: the weight of each order statistic in each bootstrapped mean."""
+    """Return [n, resamples]: the weight of each sorted value in each bootstrapped mean."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
+    # Sorted ranks draw sorted values: the lowest and highest ranks are the values to drop.
     drawn = np.sort(generator.integers(count, size=(BOOTSTRAP_RESAMPLES, count)), axis=1)
     dropped = int(TRIMMED * count)
     kept = drawn[:, dropped : count - dropped]
@@ -165,13 +167,15 @@ def paired_difference(first: np.ndarray, second: np.ndarray, alpha: float = ALPH
 
 
 def proportion(successes: int, count: int, alpha: float = ALPHA) -> Interval:
-    """Return the proportion `successes / count` with its Wilson interval."""
-    z = stats.norm.ppf(1 - alpha / 2)
-    share = successes / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    spread = math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    half_width = z * spread / (1 + z**2 / count)
-    return Interval(share, max(0.0, centre - half_width), min(1.0, centre + half_width))
+    """Return the proportion `successes / count` with its Wilson interval.
+
+    Args:
+        successes: from 0 to `count`.
+        count: of independent trials, at least 1.
+        alpha: one minus the coverage of the interval.
+    """
+    test = stats.binomtest(successes, count)
+    return Interval(test.statistic, *test.proportion_ci(1 - alpha, method="wilson"))
 
 
 def proportion_difference(
@@ -196,8 +200,8 @@ def probability_of_improvement(
 ) -> Interval:
     """Return P(X < Y) + P(X = Y) / 2 for a loss X from `better` and a loss Y from `worse`.
 
-    Its interval (Newcombe 2006, method 5) inverts a score test, and therefore keeps a width when
-    the two samples do not overlap, where a bootstrap would claim certainty.
+    The interval (Newcombe 2006, method 5) holds the values that a score test does not reject. It
+    has a width even if the two samples do not overlap, where that of a bootstrap would have none.
 
     Args:
         better: [n] losses; +inf counts as the worst.
@@ -212,12 +216,19 @@ def probability_of_improvement(
 
 
 def _lower_score_bound(estimate: float, sizes: tuple[int, int], alpha: float) -> float:
-    """Return the lowest probability of improvement that a score test would not reject."""
+    """Return the lowest probability of improvement that a score test would not reject.
+
+    Args:
+        estimate: the observed probability.
+        sizes: of the two samples.
+        alpha: one minus the coverage of the interval.
+    """
     if estimate == 0:
         return 0.0
     z = stats.norm.ppf(1 - alpha / 2)
     surplus = sum(sizes) / 2 - 1
 
+    # The test rejects p where (estimate - p)² is more than z² times the variance under p.
     def excess(p: float) -> float:
         spread = 1 + surplus * ((1 - p) / (2 - p) + p / (1 + p))
         return (estimate - p) ** 2 - z**2 * p * (1 - p) * spread / math.prod(sizes)
@@ -226,12 +237,13 @@ def _lower_score_bound(estimate: float, sizes: tuple[int, int], alpha: float) ->
 
 
 def mean_of_independent(intervals: Sequence[Interval]) -> Interval:
-    """Return the mean of independent estimates with the interval that theirs imply (MOVER).
+    """Return the mean of independent estimates, with an interval made from their intervals.
 
-    The distances from each estimate to its bounds add in squares, as in Newcombe's difference.
+    The distances from the estimates to their lower bounds add in squares, and so do those to their
+    upper bounds, as in `proportion_difference` (method of variance estimates recovery).
 
     Args:
-        intervals: floats, at least one.
+        intervals: of floats, at least one, all of the same coverage, which the result has too.
     """
     value, low, high = np.array(intervals, float).T
     below, above = (math.hypot(*distance) / len(value) for distance in (value - low, high - value))
@@ -241,7 +253,10 @@ def mean_of_independent(intervals: Sequence[Interval]) -> Interval:
 def jackknife(
     statistic: Callable[[np.ndarray], float], samples: np.ndarray, alpha: float = ALPHA
 ) -> Interval:
-    """Return a smooth function of a sample with the t interval of its jackknife pseudo-values.
+    """Return a smooth function of a sample, estimated by the jackknife, with a t interval.
+
+    The value is the mean of the n pseudo-values n f(all seeds) - (n - 1) f(all seeds but one), and
+    the interval is that of their mean.
 
     Args:
         statistic: maps [n, ...] to a number.

@@ -1,5 +1,6 @@
 """What a person looks at.
 
-The style of the figures (`style`), the pages (`pages`, `documents`), what is published
-(`publication`), and how a run of one's own agrees with it (`agreement`).
+The style of the figures (`style`), the pages of claims (`pages`), the parts of README.md and
+ARTIFACT.md that hold results (`parts`), the templates of all these (`layout`), what is published
+(`publication`), and how another run agrees with it (`agreement`).
 """

@@ -1,15 +1,15 @@
-"""Does a run of one's own agree with the published one: claim by claim, and job by job?
+"""Does a finished run agree with the published one: claim by claim, and job by job?
 
-Both are judged anew, from their tables, over the experiments that both have: the same claims, the
-same correction. A claim
+Both are judged anew from their tables, over the experiments that both have: so they have the same
+claims and the same correction. A claim
 
-* agrees if it has the same verdict, and every pair of intervals overlaps;
-* is undecided if one of the two is INCONCLUSIVE and intervals overlap;
-* contradicts if one is PASS and the other FAIL, or if two intervals lie apart.
+* agrees if it has the same verdict in both, and the two intervals of each case overlap;
+* is undecided if just one of the verdicts is INCONCLUSIVE, and the intervals overlap;
+* contradicts if one verdict is PASS and the other FAIL, or if the intervals of a case lie apart.
 
-A job has the same bits if its content hash is the published one. Where settings, code, data, and
-platform (processor, versions) are the same, other bits are a contradiction; elsewhere they are not
-compared, since processors round differently.
+A job has the same bits if its content hash is the published one. Other bits contradict where the
+settings, code, data and platform (processor, backend, versions) are the same. Elsewhere bits are
+not compared: other settings and code may give other numbers, and processors round differently.
 """
 
 from collections import Counter
@@ -17,20 +17,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workflow.lib.claims import ledger
-from workflow.lib.report.pages import bounds
+from workflow.lib.report.pages import interval_text
 
 AGREES, UNDECIDED, CONTRADICTS = "agrees", "undecided", "CONTRADICTS"
 SAME_BITS, OTHER_BITS = "same bits", "OTHER BITS"
 NOT_COMPARED = ("other settings", "other code or data", "other platform", "not published")
 PLATFORM = ("cpu", "backend", "versions")
-ROUNDING = 1e-3  # relative: intervals without a width need not be equal bit for bit
+ROUNDING = 1e-3  # relative: by as much, two intervals may miss each other and still overlap
 
 Job = Mapping[str, Any]
 Row = tuple[str, ...]
 
 
 class Agreement(NamedTuple):
-    """Two tables of text, headings first, and what contradicts."""
+    """How a run agrees with the published one.
+
+    Attributes:
+        claims: a table of text, a row for each claim after one of headings.
+        jobs: the same, with a row for each experiment.
+        contradictions: a line for each claim and each job that contradicts the published run.
+    """
 
     claims: list[Row]
     jobs: list[Row]
@@ -43,7 +49,14 @@ def compare(
     own_jobs: Mapping[str, Sequence[Job]],
     published_jobs: Mapping[str, Sequence[Job]],
 ) -> Agreement:
-    """Compare two ledgers (`ledger.judge`) and {experiment: jobs} of the same experiments."""
+    """Compare a run with the published one.
+
+    Args:
+        own: the ledger of the run, from `ledger.judge`.
+        published: that of the published run, over the same experiments.
+        own_jobs: {experiment: its jobs}, from the tables of the run.
+        published_jobs: the same of the published run.
+    """
     claims = [("claim", "here", "published", "estimate here", "published", "")]
     claims += [
         _claim(name, claim, published["claims"][name])
@@ -67,7 +80,11 @@ def compare(
 
 
 def _claim(name: str, own: Mapping[str, Any], published: Mapping[str, Any]) -> Row:
-    """Return the row of one claim; of several cases, the estimates of the worst."""
+    """Return the row of one claim.
+
+    The estimates are those of its first case whose intervals lie apart, or else of the first that
+    has the claim's own verdict.
+    """
     pairs = list(zip(own["cases"], published["cases"], strict=True))
     apart = [pair for pair in pairs if not _overlap(*pair)]
     verdicts = [own["verdict"], published["verdict"]]
@@ -76,12 +93,12 @@ def _claim(name: str, own: Mapping[str, Any], published: Mapping[str, Any]) -> R
     else:
         status = AGREES if verdicts[0] == verdicts[1] else UNDECIDED
     shown = (apart or [pair for pair in pairs if pair[0]["verdict"] == own["verdict"]] or pairs)[0]
-    estimates = [bounds(case["value"], case["low"], case["high"]) for case in shown]
+    estimates = [interval_text(case["value"], case["low"], case["high"]) for case in shown]
     return name, *verdicts, *estimates, status
 
 
 def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two intervals overlap, up to rounding; without one there is no conflict."""
+    """Return whether the intervals of two cases overlap, up to rounding, or one does not exist."""
     numbers = [case[bound] for case in (one, other) for bound in ("low", "high")]
     if None in numbers:
         return True
@@ -96,7 +113,7 @@ def _key(job: Job) -> tuple[Any, ...]:
 
 
 def _job(own: Job, published: Job | None) -> str:
-    """Return how a job compares with the published one: one of the columns."""
+    """Return how a job compares with the published one: the heading under which it is counted."""
     if published is None:
         return "not published"
     if own["content_sha256"] == published.get("content_sha256"):

@@ -1,8 +1,8 @@
 """`results/published`: the tables, figures and claims of one finished, verified run.
 
-With them come the grids of tuning and the trained optimizers. What is published is enough to draw
-every figure, to judge every claim, and to compare a run of one's own with it (`agreement.py`). The
-numbers behind figures (csv) and the ledger as html are left out, which keeps the repository small:
+The grids of tuning and the trained optimizers are there too. What is published is enough to draw
+every figure, to judge every claim, and to compare another run with it (`agreement.py`). To keep the
+repository small, the numbers behind figures (csv) and the page of claims in HTML are left out:
 `snakemake --config scale=published` writes them again.
 """
 
@@ -21,34 +21,20 @@ from typing import Any
 
 from workflow.lib.common import provenance, store
 from workflow.lib.plan.dag import Dag
+from workflow.lib.report.layout import render
 from workflow.lib.results import verify
 
 FOLDER = Path("results/published")
 KINDS = (".parquet", ".json", ".md", ".pdf", ".png")
 
-README = """# Published results
-
-Tables, figures and claims of one run of the whole artifact at {scale} scale.
-
-| | |
-|---|---|
-| finished | {date} |
-| commit | {commits} |
-| machine | {machine} |
-| versions | {versions} |
-| experiments, jobs | {experiments}, {jobs} |
-| wall time of the jobs | {elapsed:.0f} minutes ({busy:.0f} minutes of one core) |
-| most memory of a job | {memory:.0f} MB |
-
-`tables/*_jobs.json` holds the device, versions, commit, seconds, memory and hashes of every job.
-`snakemake --cores all --config scale=published` draws the figures and judges the claims again from
-these tables; it runs no experiment and does not import jax. `make verify` compares a run of your
-own with this one. `make publish` wrote this folder.
-"""
-
 
 def unfinished(scale: str, root: Path) -> str:
-    """Return what is missing from the results of a scale, or "" if nothing is."""
+    """Return what Snakemake would still do for the results of a scale, or "" if nothing.
+
+    Args:
+        scale: of the results.
+        root: the repository's folder.
+    """
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
     done = subprocess.run(
         [*command, "--config", f"scale={scale}"],
@@ -67,7 +53,13 @@ def unfinished(scale: str, root: Path) -> str:
 
 
 def refusal(scale: str, dag: Dag, root: Path) -> str:
-    """Return why the results of a scale cannot be published, in one line, or "" if they can be."""
+    """Return why the results of a scale cannot be published, in one line, or "" if they can.
+
+    Args:
+        scale: of the results.
+        dag: their files, of all experiments.
+        root: the repository's folder.
+    """
     where = f"results/{scale} cannot be published: "
     what = unfinished(scale, root)
     if what:
@@ -84,9 +76,10 @@ def refusal(scale: str, dag: Dag, root: Path) -> str:
 
 
 def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
-    """Return what a run was made with, if its commit does not hold it, else "".
+    """Return what a run was made with that is in no commit, or "" if there is nothing.
 
-    A checkout may differ from its commit by files that the run does not rest on, such as a log.
+    The checkout may have differed from its commit in files that the run does not rest on, such as a
+    log: only the run's settings and code are compared with the commit.
     """
     commit, dirty = sidecar["git"]["commit"], sidecar["git"]["dirty"]
     if dirty is None:
@@ -117,7 +110,15 @@ def _committed_sha256(root: Path, commit: str, path: str) -> str:
 
 
 def describe(dag: Dag, root: Path) -> dict[str, Any]:
-    """Return what was run, where, when and for how long, as plain JSON data."""
+    """Return what was run, where, when and for how long, as plain JSON data.
+
+    Args:
+        dag: the files of a finished scale.
+        root: the repository's folder.
+
+    Raises:
+        FileNotFoundError: a run is not finished.
+    """
     sidecars = [store.read_json(root / job.sidecar) for job in dag.jobs.values()]
     ends = [(root / job.sidecar).stat().st_mtime for job in dag.jobs.values()]
     walls = [sidecar["timings"]["wall_s"] for sidecar in sidecars]
@@ -143,7 +144,12 @@ def describe(dag: Dag, root: Path) -> dict[str, Any]:
 
 
 def _covered(ends: Sequence[float], walls: Sequence[float]) -> float:
-    """Return the seconds during which at least one job ran: pauses between jobs do not count."""
+    """Return the seconds during which at least one job ran: pauses between jobs do not count.
+
+    Args:
+        ends: when each job ended, in seconds of any clock.
+        walls: how many seconds each job took, in the same order.
+    """
     total, until = 0.0, 0.0
     for begin, end in sorted((end - wall, end) for end, wall in zip(ends, walls, strict=True)):
         total += max(0.0, end - max(begin, until))
@@ -152,31 +158,35 @@ def _covered(ends: Sequence[float], walls: Sequence[float]) -> float:
 
 
 def readme(facts: Mapping[str, Any]) -> str:
-    """Return the page of the published folder, from `describe`."""
-    return README.format(
-        scale=facts["scale"],
-        date=facts["date"],
-        commits=", ".join(facts["commits"]),
-        machine=machine(facts),
-        versions=", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
-        experiments=len(facts["experiments"]),
-        jobs=facts["jobs"],
-        elapsed=facts["elapsed_s"] / 60,
-        busy=facts["job_s"] / 60,
-        memory=facts["peak_memory_mb"],
-    )
+    """Return the README.md of the published folder.
+
+    Args:
+        facts: about the run, from `describe`.
+    """
+    return render("published.md.j2", **facts, machine=machine(facts))
 
 
 def machine(facts: Mapping[str, Any]) -> str:
-    """Return the machine of a run as text."""
+    """Return the machine of a run as text: its cores, processors, other devices and system.
+
+    Args:
+        facts: about the run, from `describe`.
+    """
     device = [name for name in facts["device_kind"] if name not in ("cpu", *facts["cpu"])]
     return f"{facts['cores']} cores of {', '.join([*facts['cpu'], *device])}, {facts['system']}"
 
 
 def copy(dag: Dag, root: Path) -> list[Path]:
-    """Replace the published folder by the files of a scale; return them, relative to `root`.
+    """Replace the published folder by the files of a scale.
 
     The new folder is written beside the old one and takes its place when it is whole.
+
+    Args:
+        dag: the files of a finished scale.
+        root: the repository's folder.
+
+    Returns:
+        The files of the new folder, relative to `root`.
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
     files = [file for file in files if file.suffix in KINDS or file.name == "claims_summary.csv"]
@@ -200,7 +210,10 @@ def copy(dag: Dag, root: Path) -> list[Path]:
 
 
 def facts(root: Path) -> dict[str, Any]:
-    """Return the description of the published run.
+    """Return what `describe` said about the published run when it was published.
+
+    Args:
+        root: the repository's folder.
 
     Raises:
         FileNotFoundError: nothing is published.

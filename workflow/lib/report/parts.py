@@ -1,0 +1,168 @@
+"""The parts of README.md and ARTIFACT.md that hold results: written from results/published.
+
+A part stands between the lines `<!-- published: NAME -->` and `<!-- end -->`, and is laid out by
+`templates/parts/NAME.md.j2`. The rest of a page is written by hand. A test fails when a part is
+stale: when it is not what the published results give.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow.lib.claims import ledger
+from workflow.lib.common import store
+from workflow.lib.plan import catalogue
+from workflow.lib.report import publication
+from workflow.lib.report.layout import render
+from workflow.lib.report.pages import case_text, wanted_text
+
+PAGES = ("README.md", "ARTIFACT.md")
+PART = re.compile(r"(<!-- published: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOTHING = "–"
+
+
+def stale(root: Path) -> list[str]:
+    """Return the pages of which a part is not what the published results give.
+
+    Args:
+        root: the repository's folder.
+
+    Raises:
+        FileNotFoundError: a page or the published ledger is missing.
+        ValueError: a page asks for a part that there is not; the line lists those there are.
+    """
+    return list(_refreshed(root))
+
+
+def refresh(root: Path) -> list[str]:
+    """Write the parts of all pages anew; return the pages that changed.
+
+    Args:
+        root: the repository's folder.
+
+    Raises:
+        FileNotFoundError: a page or the published ledger is missing.
+        ValueError: a page asks for a part that there is not; the line lists those there are.
+    """
+    pages = _refreshed(root)
+    for page, text in pages.items():
+        with store.atomic_write(root / page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return list(pages)
+
+
+def _refreshed(root: Path) -> dict[str, str]:
+    """Return {page: its text with new parts} of the pages that are stale."""
+    data = _data(root)
+
+    def part(match: re.Match[str]) -> str:
+        if match[2] not in data:
+            raise ValueError(f"there is no part '{match[2]}'; there are {', '.join(data)}")
+        return match[1] + render(f"parts/{match[2]}.md.j2", **data[match[2]]) + match[3]
+
+    old = {page: (root / page).read_text(encoding="utf-8") for page in PAGES}
+    new = {page: PART.sub(part, text) for page, text in old.items()}
+    return {page: text for page, text in new.items() if text != old[page]}
+
+
+def _data(root: Path) -> dict[str, dict[str, Any]]:
+    """Return {part: what its template asks for} from the published results."""
+    folder = root / publication.FOLDER
+    judged = store.read_json(folder / "claims.json")["claims"]
+    judged = {name: judged[name] for name in catalogue.load("claims") if name in judged}
+    facts = publication.facts(root)
+    jobs = {
+        name: store.read_json(folder / "tables" / f"{name}_jobs.json")
+        for name in facts["experiments"]
+    }
+    drawn = {path.stem for path in (folder / "figures").glob("*.png")}
+    return {
+        "run": {**facts, "machine": publication.machine(facts)},
+        "abstract": {"folder": publication.FOLDER, **_abstract(judged)},
+        "figures": {"folder": publication.FOLDER, "figures": _first_of_each_category(drawn)},
+        "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
+        "costs": {"experiments": [_cost(name, j, facts["cores"]) for name, j in jobs.items()]},
+    }
+
+
+def _abstract(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the verdicts for each sentence of the abstract, and the claims that do not pass."""
+    return {
+        "sentences": [
+            {
+                "key": key,
+                "text": text,
+                "verdicts": _tally(c for c in judged.values() if c.get("abstract") == key),
+            }
+            for key, text in catalogue.load("abstract").items()
+        ],
+        "verdicts": _tally(judged.values()),
+        "others": [
+            {**claim, "name": name, "wanted": wanted_text(claim), "cases": _not_passing(claim)}
+            for name, claim in judged.items()
+            if claim["verdict"] in (ledger.FAIL, ledger.INCONCLUSIVE)
+        ],
+    }
+
+
+def _tally(claims: Iterable[Mapping[str, Any]]) -> str:
+    """Return how many claims have which verdict, such as "3 PASS, 1 FAIL"."""
+    counts = Counter(claim["verdict"] for claim in claims)
+    order = (*reversed(ledger.WORST_FIRST), ledger.NOT_RUN)
+    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
+
+
+def _not_passing(claim: Mapping[str, Any]) -> list[str]:
+    """Return the cases of a claim that do not pass, as text."""
+    return [case_text(case, claim) for case in claim["cases"] if case["verdict"] != ledger.PASS]
+
+
+def _first_of_each_category(drawn: set[str]) -> dict[str, str]:
+    """Return {category: its first figure}, of the figures that are drawn."""
+    shown: dict[str, str] = {}
+    for name, entry in catalogue.load("figures").items():
+        if name in drawn:
+            shown.setdefault(entry["category"], name)
+    return shown
+
+
+def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
+    """Return what a reviewer expects of a claim: its result, its command, and what it costs."""
+    row = {"name": name, "abstract": claim.get("abstract", ""), "wanted": wanted_text(claim)}
+    if claim["verdict"] == ledger.NOT_RUN:
+        command = catalogue.command(claim, "laptop")
+        unknown = dict.fromkeys(("minutes", "memory"), NOTHING)
+        return {**row, "result": "not run", "command": command, **unknown}
+    worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))
+    more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
+    return {
+        **row,
+        "result": f"{claim['verdict']}: {case_text(worst, claim)}{more}",
+        "command": claim["command"],
+        "minutes": _minutes(claim["seconds"], cores),
+        "memory": _megabytes(claim["memory_mb"]),
+    }
+
+
+def _cost(name: str, jobs: Sequence[Mapping[str, Any]], cores: int) -> dict[str, Any]:
+    """Return what an experiment costs: jobs, minutes on all cores, memory of its largest job."""
+    seconds = sum(job["timings"]["wall_s"] for job in jobs)
+    memory = max((job.get("peak_memory_mb") or 0.0 for job in jobs), default=0.0)
+    return {
+        "name": name,
+        "jobs": len(jobs),
+        "minutes": _minutes(seconds, cores),
+        "memory": _megabytes(memory),
+    }
+
+
+def _minutes(seconds: float, cores: int) -> str:
+    """Return the minutes that jobs take side by side, from the seconds that they take in all."""
+    return f"{seconds / 60 / cores:.1f}"
+
+
+def _megabytes(memory: float | None) -> str:
+    """Return megabytes as text; the jobs of old tables did not record them."""
+    return f"{memory:.0f}" if memory else NOTHING

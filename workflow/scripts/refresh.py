@@ -1,0 +1,19 @@
+"""Refresh the parts of README.md and ARTIFACT.md that hold results, from results/published."""
+
+from collections.abc import Sequence
+
+from workflow.lib.common.command import errors_in_one_line, parser
+from workflow.lib.common.paths import ROOT
+from workflow.lib.report import parts
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` defaults to that of the process."""
+    parser("refresh", __doc__).parse_args(arguments)
+    with errors_in_one_line("refresh"):
+        changed = parts.refresh(ROOT)
+    print(f"refreshed: {', '.join(changed) or 'nothing'}")
+
+
+if __name__ == "__main__":
+    main()
