@@ -33,7 +33,7 @@ publish: .venv/.complete  ## copy a finished, verified run to results/published;
 	$(IN_VENV) python -m workflow.scripts.publish --scale $(SCALE)
 
 readme: SCALE := published
-readme: .venv/.complete  ## redraw and judge what is published; the parts of README.md and ARTIFACT.md that hold results
+readme: .venv/.complete  ## redraw and judge what is published; the generated parts of the pages
 	$(IN_VENV) $(SNAKEMAKE)
 	$(IN_VENV) python -m workflow.scripts.refresh
 

@@ -1,4 +1,7 @@
-"""Refresh the parts of README.md and ARTIFACT.md that hold results, from results/published."""
+"""Refresh the generated parts of README.md, ARTIFACT.md and docs/design.md.
+
+They hold results, from results/published, and who imports whom, from the code.
+"""
 
 from collections.abc import Sequence
 

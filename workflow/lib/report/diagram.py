@@ -1,14 +1,12 @@
-"""Who imports whom, read off the code and drawn as a Mermaid diagram: a part of docs/design.md."""
+"""Who imports whom, read off the code: for the diagram in docs/design.md."""
 
 import ast
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import workflow.lib
 from workflow.lib.common.paths import ROOT
 
-DESIGN = "docs/design.md"
-BEGIN, END = "<!-- imports: begin -->\n", "<!-- imports: end -->\n"
 # From top to bottom. A folder imports only from those above it.
 FOLDERS = ("tasks", "estimators", *(f"workflow.lib.{room}" for room in workflow.lib.ROOMS))
 FOLDERS += ("workflow.scripts", "figures")
@@ -40,8 +38,8 @@ def edges() -> dict[str, set[str]]:
     return found
 
 
-def mermaid() -> str:
-    """Return the diagram as a block of Markdown; an arrow goes from a folder to one it imports.
+def nodes() -> list[dict[str, Any]]:
+    """Return what the diagram shows: `id` and `name` of every folder, and the folders it points at.
 
     Arrows that follow from others are left out: if a imports b and b imports c, a may import c.
     """
@@ -49,30 +47,15 @@ def mermaid() -> str:
     reached: dict[str, set[str]] = {}
     for folder in FOLDERS:  # what it imports comes before it
         reached[folder] = direct[folder].union(*(reached.get(o, set()) for o in direct[folder]))
-    lines = ["```mermaid", "flowchart BT"]
+    shown = []
     for folder in FOLDERS:
-        name = folder.replace(".", "_")
-        lines.append(f'    {name}["{folder.removeprefix("workflow.")}"]')
         implied = set().union(*(reached[other] for other in direct[folder]))
-        lines += [
-            f"    {name} --> {o.replace('.', '_')}" for o in _ordered(direct[folder] - implied)
-        ]
-    return "\n".join([*lines, "```", ""])
+        arrows = sorted(direct[folder] - implied, key=FOLDERS.index)
+        name = folder.removeprefix("workflow.").replace(".", "/")
+        shown.append({"id": _id(folder), "name": name, "arrows": [_id(other) for other in arrows]})
+    return shown
 
 
-def _ordered(folders: Iterable[str]) -> list[str]:
-    """Return folders from top to bottom."""
-    return sorted(folders, key=FOLDERS.index)
-
-
-def with_diagram(page: str) -> str:
-    """Return a page with the diagram between its two marks, in place of what is there.
-
-    Raises:
-        ValueError: the page lacks a mark.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{DESIGN} lacks {BEGIN.strip()} or {END.strip()}; put both in again")
-    return f"{before}{begin}{mermaid()}{end}{after}"
+def _id(folder: str) -> str:
+    """Return the name of a folder as Mermaid can take it."""
+    return folder.replace(".", "_")

@@ -1,8 +1,8 @@
-"""The parts of README.md and ARTIFACT.md that hold results: written from results/published.
+"""The generated parts of README.md, ARTIFACT.md and docs/design.md.
 
-A part stands between the lines `<!-- published: NAME -->` and `<!-- end -->`, and is laid out by
-`templates/parts/NAME.md.j2`. The rest of a page is written by hand. A test fails when a part is
-stale: when it is not what the published results give.
+A part stands between the lines `<!-- generated: NAME -->` and `<!-- end -->`, and is laid out by
+`templates/parts/NAME.md.j2`: results from results/published, imports from the code. The rest of a
+page is written by hand. A test fails when a part is stale.
 """
 
 import re
@@ -14,17 +14,17 @@ from typing import Any
 from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
-from workflow.lib.report import publication
+from workflow.lib.report import diagram, publication
 from workflow.lib.report.layout import render
 from workflow.lib.report.pages import case_text, wanted_text
 
-PAGES = ("README.md", "ARTIFACT.md")
-PART = re.compile(r"(<!-- published: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = ("README.md", "ARTIFACT.md", "docs/design.md")
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "–"
 
 
 def stale(root: Path) -> list[str]:
-    """Return the pages of which a part is not what the published results give.
+    """Return the pages of which a part is not what the published results or the code give.
 
     Args:
         root: the repository's folder.
@@ -68,7 +68,7 @@ def _refreshed(root: Path) -> dict[str, str]:
 
 
 def _data(root: Path) -> dict[str, dict[str, Any]]:
-    """Return {part: what its template asks for} from the published results."""
+    """Return {part: what its template asks for} from the published results and the code."""
     folder = root / publication.FOLDER
     judged = store.read_json(folder / "claims.json")["claims"]
     judged = {name: judged[name] for name in catalogue.load("claims") if name in judged}
@@ -83,6 +83,7 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
         "abstract": {"folder": publication.FOLDER, **_abstract(judged)},
         "figures": {"folder": publication.FOLDER, "figures": _first_of_each_category(drawn)},
         "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
+        "imports": {"nodes": diagram.nodes()},
         "costs": {"experiments": [_cost(name, j, facts["cores"]) for name, j in jobs.items()]},
     }
 
