@@ -1,4 +1,4 @@
-"""Check before any compute: every hyperparameter of every run, and that results can be written."""
+"""Check before any compute: every hyperparameter, every claim, and that results can be written."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks._lolv2 import NUM_WEIGHTS
+from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line
 from workflow.lib.data import prepared
-from workflow.lib.plan import spec, tuned
+from workflow.lib.plan import catalogue, spec, tuned
 from workflow.lib.protocols import _build
 from workflow.lib.results import trained
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
+        ledger.check(catalogue.load("claims"))
         jobs = tuned.with_tuning(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)

@@ -108,7 +108,7 @@ def test_an_edited_figure_is_drawn_again_alone(finished):
 
 
 def test_an_edited_claim_is_judged_again_alone(finished):
-    claims = finished / "workflow/config/claims.yaml"
+    claims = finished / "workflow/config/claims/quadratic_bias.yaml"
     with edited(claims, "threshold: [-0.05, 0.05]", "threshold: [-0.04, 0.05]"):
         assert planned(finished) == {"Claims"}
 

@@ -160,7 +160,8 @@ class Dag(NamedTuple):
     @property
     def claim_lists(self) -> list[str]:
         """What the claims are, apart from code."""
-        return [f"workflow/config/{name}.yaml" for name in ("abstract", "claims", "comparisons")]
+        own = [str(path.relative_to(ROOT)) for path in catalogue.claim_files()]
+        return [*own, "workflow/config/abstract.yaml", "workflow/config/comparisons.yaml"]
 
     def _job(self, wildcards: Any) -> spec.Job:
         """Return the job that makes a result file.
