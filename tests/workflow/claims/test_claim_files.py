@@ -127,9 +127,8 @@ def test_every_claim_is_about_runs_that_its_experiment_has():
             continue
         runs = {job.spec["run"] for job in spec.jobs("laptop", (claim["experiment"],))}
         for case in claim["cases"]:
-            assert {case[key] for key in ("run", "reference", "theory") if key in case} <= runs, (
-                name
-            )
+            named = {case[key] for key in ("run", "reference", "theory") if key in case}
+            assert named <= runs, name
             if "sweep" in case:
                 assert any(run.startswith(f"{case['sweep']}_") for run in runs), name
 

@@ -120,7 +120,7 @@ def test_a_claim_fails_if_one_case_does_and_waits_if_one_is_undecided():
         outcome("none")
     claim = judged_toy(["high"], rows)["claims"]["toy"]
     claim |= {"cases": [{"metric": "loss"}], "experiment": "toy"}
-    with pytest.raises(ValueError, match="claim 'toy': statistic mean_end_value: missing .* run"):
+    with pytest.raises(ValueError, match=r"claim 'toy': statistic mean_end_value: missing .* run"):
         ledger.judge({"toy": claim}, {"toy": rows}, {"toy": []})
 
 

@@ -125,7 +125,7 @@ def test_more_seeds_run_only_the_missing_block(finished):
     experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
     runs = {job.spec["run"] for job in spec.jobs("smoke", ("quadratic_bias",))}
     new = {f"Run: quadratic_bias/{run}, seeds-50-59" for run in runs}
-    with edited(experiment, "    seeds: 50 ", "    seeds: 60 "):
+    with edited(experiment, "    seeds: 50\n", "    seeds: 60\n"):
         assert planned(finished) == new | downstream("quadratic_bias")
 
 

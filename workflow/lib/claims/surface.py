@@ -1,7 +1,7 @@
 """The statistics of a slice of a meta-loss that claims rest on: how rugged it is, raw and smoothed.
 
-A slice is a run of the protocol `landscape` over one outer parameter. Its table numbers the points
-of the grid, in the order of that parameter, in the column `cell`.
+A slice is a run of the protocol `landscape` over one outer parameter. Its table numbers the cells of
+the grid, in the order of that parameter, in the column `cell`.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ RAW = "meta_loss"
 
 
 def values(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
-    """Return a metric along a slice: a row for each seed, a column for each point of the grid."""
+    """Return a metric along a slice: a row for each seed, a column for each cell."""
     rows = rows_of(seeds, run, metric)
     return rows.pivot(index="seed", columns="cell", values="value")
 
@@ -22,18 +22,18 @@ def sign_changes(heights: np.ndarray) -> np.ndarray:
     """Return how often the slope of each seed's slice changes its sign, [seeds].
 
     Args:
-        heights: a metric along the slice, [seeds, points]. Where it stays the same, its slope has
-            no sign, and the signs before and after are compared.
+        heights: a metric along the slice, [seeds, cells]. Where it stays the same, its slope has no
+            sign, and the signs before and after are compared.
     """
     signs = np.sign(np.diff(heights, axis=-1))
     return np.array([np.count_nonzero(np.diff(row[row != 0])) for row in signs])
 
 
 def steepest(heights: np.ndarray) -> np.ndarray:
-    """Return the largest |difference| between neighbouring points of each seed's slice, [seeds].
+    """Return the largest |difference| between neighbouring cells of each seed's slice, [seeds].
 
     Args:
-        heights: a metric along the slice, [seeds, points].
+        heights: a metric along the slice, [seeds, cells].
     """
     return np.abs(np.diff(heights, axis=-1)).max(axis=-1)
 
