@@ -1,7 +1,7 @@
 """The statistics of a slice of a meta-loss that claims rest on: how rugged it is, raw and smoothed.
 
-A slice is a run of the protocol `landscape` over one outer parameter. Its table numbers the cells of
-the grid, in the order of that parameter, in the column `cell`.
+A slice is a run of the protocol `landscape` over one outer parameter. Its table numbers the
+cells of the grid, in the order of that parameter, in the column `cell`.
 """
 
 import numpy as np
