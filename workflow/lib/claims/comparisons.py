@@ -73,6 +73,7 @@ def _pair(
     if end.empty:
         raise ValueError(f"task '{task}': {pair[0]} and {pair[1]} share no seed")
     start = pd.DataFrame(starts).mean(axis=1)[end.index]
+    # p = gone / room = (v₀ - v)/(v₀ - v*), one row per seed, one column per run; 0 without room.
     room = (start - end.to_numpy().min()).to_numpy()[:, None]
     gone = start.to_numpy()[:, None] - end.to_numpy()
     progress = np.divide(gone, room, out=np.zeros_like(gone), where=room > 0).clip(0.0, 1.0)
@@ -108,8 +109,8 @@ def improvement_over_tasks(results: pd.DataFrame, alpha: float, *, family: str) 
 def normalised_improvement(results: pd.DataFrame, alpha: float, *, family: str) -> Estimate:
     """Estimate the interquartile mean of the normalised improvement of ES-Single over PES.
 
-    It is over the seeds and pairs of all tasks of a family; every task has the same weight. With a
-    task that has one seed there is no interval.
+    It is over the seeds and pairs of all tasks of a family; every task has the same weight. If a
+    task has only one seed, there is no interval.
 
     Args:
         results: from `outcomes`.
