@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.common import store
-from workflow.lib.plan import spec
+from workflow.lib.plan import catalogue, spec
 from workflow.lib.results import tables
 from workflow.scripts.aggregate import aggregate
 
@@ -81,12 +81,16 @@ def write_run(
 
 
 def write_curves(folder: Path, experiment: str, seeds: int = 4) -> list[Path]:
-    """Write falling meta-losses for every run of an experiment that trains θ."""
+    """Write falling meta-losses, and the metric of the summary, for every run that trains θ."""
+    compared = catalogue.load("comparisons").values()
+    metrics = [entry["metric"] for entry in compared if entry["experiment"] == experiment]
+    losses = np.exp(-np.arange(12.0)) * np.linspace(1, 2, seeds)[:, None]
+    values = dict.fromkeys(["meta_loss", *metrics], losses)
     paths = []
     for job in spec.jobs("smoke", (experiment,)):
-        losses = np.exp(-np.arange(12.0)) * np.linspace(1, 2, seeds)[:, None]
+        if job.spec["estimator"] is None:
+            continue
         name, estimator = job.spec["run"], job.spec["estimator"]["name"]
-        values = {"meta_loss": losses}
         paths.append(write_run(folder, experiment, name, values, estimator=estimator))
     return paths
 

@@ -1,4 +1,4 @@
-"""Write a working skeleton of an estimator, a task, an experiment or a figure, and register it."""
+"""Write a working skeleton of an estimator, a task, an experiment, a figure or a claim."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,8 @@ NEXT = {
     "task": "write its problem, then: python -m workflow.scripts.new experiment NAME --task {name}",
     "experiment": "choose its runs, then: snakemake --cores all --config experiments={name}",
     "figure": "draw what it should show, and say so in workflow/report/{name}.rst",
+    "claim": "say what is claimed, fix its threshold, then judge it: "
+    "snakemake --cores all claims --config experiments={uses}",
 }
 
 
@@ -24,15 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if kind == "experiment":
             text = "the task that it runs (default: %(default)s)"
             one.add_argument("--task", dest="uses", default="quadratic", help=text)
-        if kind == "figure":
-            text = "the experiment that it shows (default: %(default)s)"
+        if kind in ("figure", "claim"):
+            text = "the experiment that it rests on (default: %(default)s)"
             one.add_argument("--experiment", dest="uses", default="toy_regression", help=text)
     options = command.parse_args(arguments)
     with errors_in_one_line("new"):
         files = skeletons.plan(options.kind, options.name, options.uses)
         skeletons.write(files)
     print(f"new: {', '.join(files)}")
-    print(f"next: {NEXT[options.kind].format(name=options.name)}")
+    print(f"next: {NEXT[options.kind].format(name=options.name, uses=options.uses)}")
 
 
 if __name__ == "__main__":

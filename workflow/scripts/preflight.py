@@ -1,12 +1,13 @@
-"""Check before any compute: every hyperparameter of every run, and that results can be written."""
+"""Check before any compute: every hyperparameter, every claim, and that results can be written."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line, parser
-from workflow.lib.plan import resolve, spec
+from workflow.lib.plan import catalogue, resolve, spec
 from workflow.lib.protocols._rehearsal import rehearse
 
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
+        ledger.check(catalogue.load("claims"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)

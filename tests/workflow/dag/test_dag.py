@@ -120,7 +120,7 @@ def test_an_edited_figure_is_drawn_again_alone(finished):
 
 
 def test_an_edited_claim_is_judged_again_alone(finished):
-    claims = finished / "workflow/config/claims.yaml"
+    claims = finished / "workflow/config/claims/quadratic_bias.yaml"
     with edited(claims, "threshold: [-0.05, 0.05]", "threshold: [-0.04, 0.05]"):
         assert planned(finished) == {"Claims"}
 
@@ -137,7 +137,7 @@ def test_more_seeds_run_only_the_missing_block(finished):
     experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
     runs = {job.spec["run"] for job in spec.jobs("smoke", ("quadratic_bias",))}
     new = {f"Run: quadratic_bias/{run}, seeds-50-59" for run in runs}
-    with edited(experiment, "    seeds: 50 ", "    seeds: 60 "):
+    with edited(experiment, "    seeds: 50\n", "    seeds: 60\n"):
         assert planned(finished) == new | downstream("quadratic_bias")
 
 

@@ -1,6 +1,7 @@
-"""Bring your own: generated skeletons pass the contract tests as they are, the example works.
+"""Bring your own: every row of the table in CONTRIBUTING.md is walked, the example works.
 
-In test_reliability.py an estimator and a figure that were generated run in the whole workflow.
+Rows that `workflow.scripts.new` writes are walked with it, the others as they are written. In
+test_reliability.py an estimator and a figure that were generated run in the whole workflow.
 """
 
 import re
@@ -8,55 +9,125 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
-from tests.helpers.artifact import ROOT, call, copy_artifact
+from tests.helpers import additions
+from tests.helpers.artifact import ROOT, call, copy_artifact, edited
+from tests.helpers.made_up_seeds import seeds_of
+from workflow.lib.common import store
 from workflow.lib.plan import skeletons
 from workflow.scripts import new
 
 ESTIMATOR, TASK, STUDY = "mine", "a_task_with_a_name_of_32_letters", "my_study_2"
-FIGURE = f"fig_{STUDY}"
-COMMANDS = (
-    ("estimator", ESTIMATOR),
-    ("task", TASK),
-    ("experiment", STUDY, "--task", TASK),
-    ("figure", FIGURE, "--experiment", STUDY),
-)
+FIGURE, CLAIM = f"fig_{STUDY}", "mine_is_better"
+BY_COMMAND = {
+    "an estimator": ("estimator", ESTIMATOR),
+    "a task": ("task", TASK),
+    "an experiment": ("experiment", STUDY, "--task", TASK),
+    "a figure": ("figure", FIGURE, "--experiment", STUDY),
+    "a claim": ("claim", CLAIM, "--experiment", STUDY),
+}
+BY_HAND = {
+    "a statistic": additions.add_statistic,
+    "a task to the summary": additions.add_to_summary,
+}
+IN_A_TEST_BELOW = {"seeds"}
+NOT_YET = {"a protocol", "a data set"}
 CONTRACTS = (
     "tests/test_hygiene.py",
     "tests/test_rooms.py",
     "tests/estimators/test_contracts.py",
     "tests/figures/test_figures.py",
     "tests/workflow/plan/test_spec.py",
+    "tests/workflow/claims",
+)
+# Tests that name a new file, those of the lists that have a new entry, and the style of all files.
+CHOSEN = (
+    *(ESTIMATOR, TASK, STUDY, "registered", "alike", "imports", "ruff"),
+    *("every_claim", "not_run", "runs_that_the", "shows_every_task", "fig_summary"),
 )
 
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """A copy of the artifact and its tests, with one skeleton of each kind."""
+    """A copy of the artifact and its tests, with one new thing of each kind."""
     folder = copy_artifact(tmp_path_factory.mktemp("new") / "artifact")
     for name in ("examples", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for command in COMMANDS:
+    for command in BY_COMMAND.values():
         done = call(folder, "python", "-m", "workflow.scripts.new", *command)
         assert done.returncode == 0, done.stdout
         assert len(done.stdout.splitlines()) == 2
+    for add in BY_HAND.values():
+        add(folder, STUDY)
     return folder
 
 
-def test_skeletons_pass_the_contract_tests(copied):
-    """Those that name the new files, those of the lists, and the style of all files."""
-    names = f"{ESTIMATOR} or {TASK} or {STUDY} or registered or alike or imports or ruff"
-    done = call(copied, "pytest", "-v", "-p", "no:cacheprovider", *CONTRACTS, "-k", names)
+def test_every_row_of_the_table_is_walked():
+    lines = (ROOT / "CONTRIBUTING.md").read_text().splitlines()
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
+    assert rows[0] == "to add"
+    assert set(rows[1:]) == {*BY_COMMAND, *BY_HAND, *IN_A_TEST_BELOW, *NOT_YET}
+
+
+def test_what_is_new_passes_the_contract_tests(copied):
+    chosen = ("-k", " or ".join(CHOSEN))
+    done = call(copied, "pytest", "-v", "-p", "no:cacheprovider", *CONTRACTS, *chosen)
     assert done.returncode == 0, done.stdout
     for file in (
         f"estimators/{ESTIMATOR}",
         f"tasks/{TASK}",
         f"figures/{FIGURE}",
         f"[{STUDY}-smoke",
+        "test_every_claim_is_about_runs_that_its_experiment_has",
+        "test_the_list_names_runs_that_the_experiments_have",
+        "[fig_summary]",
     ):
         assert re.search(rf"{re.escape(file)}.* PASSED", done.stdout), file
+
+
+@pytest.fixture(scope="module")
+def judged(copied):
+    """The ledger of the new study alone, on made-up seeds: ES-Single ends lower than PES."""
+    made_up = [
+        seeds_of(run, {seed: [2.0, end + 0.01 * seed] for seed in range(8)}, metric=metric)
+        for run, end in (("pes", 0.5), ("es_single", 0.1))
+        for metric in ("meta_loss", "theta")
+    ]
+    rows = pd.concat(made_up).assign(experiment=STUDY, scale="smoke", data="")
+    job = {"timings": {"wall_s": 1.0}, "cpu": "a processor"}
+    (copied / "tables").mkdir()
+    store.write_parquet(copied / f"tables/{STUDY}_seeds.parquet", rows)
+    store.write_json(copied / f"tables/{STUDY}_jobs.json", [job])
+    options = ("--tables", "tables", "--output", "claims.md", "--experiments", STUDY)
+    done = call(copied, "python", "-m", "workflow.scripts.judge", *options)
+    assert done.returncode == 0, done.stdout
+    return store.read_json(copied / "claims.json")
+
+
+def test_a_new_claim_is_judged_and_a_new_statistic_is_found(judged):
+    verdicts = {name: claim["verdict"] for name, claim in judged["claims"].items()}
+    assert (verdicts.pop(CLAIM), verdicts.pop("mine_gets_low")) == ("PASS", "PASS")
+    assert set(verdicts.values()) == {"NOT RUN"}
+
+
+def test_a_new_task_is_in_the_summary(judged):
+    assert [row["name"] for row in judged["summary"] if row["level"] == "task"] == [STUDY]
+
+
+def test_more_seeds_are_one_more_block(copied):
+    """The jobs of finished blocks stay the same to the last bit of their specification."""
+    code = f"[print(j.parquet, spec.sha256(j.spec)) for j in spec.jobs('laptop', ('{STUDY}',))]"
+    command = ("python", "-c", f"from workflow.lib.plan import spec; {code}")
+    before = set(call(copied, *command).stdout.splitlines())
+    with edited(copied / f"workflow/config/experiments/{STUDY}.yaml", "seeds: 8 ", "seeds: 9 "):
+        after = set(call(copied, *command).stdout.splitlines())
+    assert before < after
+    assert {line.split()[0] for line in after - before} == {
+        f"results/laptop/runs/{STUDY}/{run}/seeds-8-8.parquet" for run in ("pes", "es_single")
+    }
 
 
 @pytest.mark.parametrize(
@@ -72,6 +143,9 @@ def test_skeletons_pass_the_contract_tests(copied):
         (("figure", "variance"), "'variance' cannot be .* it starts with fig_"),
         (("experiment", "mine", "--task", "quadratc"), "unknown task 'quadratc'.*'quadratic'"),
         (("figure", "fig_a", "--experiment", "copy"), "unknown experiment 'copy'.*'copy_task'"),
+        (("claim", "a", "--experiment", "copy"), "unknown experiment 'copy'.*'copy_task'"),
+        (("claim", "truncated_es_wrong_way"), "there is already a claim 'truncated_es_wrong_way'"),
+        (("claim", "Better"), "'Better' cannot be the name of a new claim: it starts with a"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_writes_nothing(monkeypatch, command, line):

@@ -8,13 +8,13 @@ metric's value v₀ and ends at v, at equal compute, has made the progress
 where v* is the best end value of any seed of the two runs: 0 is no better than the start, or
 diverged; 1 is the best seed. The normalised improvement of a seed is p(ES-Single) - p(PES).
 
-* Its interquartile mean (iqm) drops a quarter of the weight at each end; every task has the same
-  weight, shared by its pairs and seeds. Percentile bootstrap, stratified: seeds are drawn again
-  within each task, the same ones for all of its pairs, by a seeded generator.
+* Its interquartile mean (IQM) drops a quarter of the weight at each end. Every task has the same
+  weight, which its pairs and seeds share. The interval is a stratified percentile bootstrap: a
+  seeded generator draws seeds again within each task, the same ones for all of its pairs.
 * The probability of improvement of a pair is that of `stats.probability_of_improvement`, whose
-  interval keeps a width where all seeds agree, as a bootstrap would not. Within a task it is
-  averaged over pairs, bounds as well, since pairs share seeds; across tasks by
-  `stats.mean_of_independent`.
+  interval keeps a width where all seeds agree; a bootstrap would not. Within a task it is averaged
+  over pairs, and so are its bounds, since pairs share seeds. Across tasks, whose seeds are
+  independent, `stats.mean_of_independent` averages it.
 """
 
 from collections.abc import Mapping
@@ -35,17 +35,17 @@ SUMMARY = ["level", "name", "title", "tasks", "pairs", "n"] + [
 
 
 def outcomes(seeds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row per task, pair and shared seed.
+    """Return how ES-Single and PES end: one row per task, pair and seed that both runs have.
 
     Args:
         seeds: {experiment: the rows of every seed}; tasks of other experiments are left out.
 
     Returns:
-        Columns `COLUMNS`: `run` and `reference` are end values as losses (lower is better, +inf is
-        diverged), `improvement` is normalised.
+        Columns `COLUMNS`: `run` and `reference` are the end values of the two runs of the pair as
+        losses (lower is better, +inf is diverged), `improvement` is the normalised improvement.
 
     Raises:
-        ValueError: an experiment lacks a run or a metric, or the runs of a pair share no seed.
+        ValueError: an experiment lacks a run or a metric, or no seed is in both runs of a pair.
     """
     frames = [
         _pair(name, entry, pair, seeds[entry["experiment"]])
@@ -59,7 +59,7 @@ def outcomes(seeds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _pair(
     task: str, entry: Mapping[str, Any], pair: list[str], seeds: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the rows of one pair of runs."""
+    """Return the outcomes of one pair of runs, one row per seed that both have."""
     sign = 1.0 if entry["better"] == "lower" else -1.0
     seeds = at_equal_compute(seeds, pair, entry["metric"])
     ends, starts = {}, {}
@@ -73,6 +73,7 @@ def _pair(
     if end.empty:
         raise ValueError(f"task '{task}': {pair[0]} and {pair[1]} share no seed")
     start = pd.DataFrame(starts).mean(axis=1)[end.index]
+    # p = gone / room = (v₀ - v)/(v₀ - v*), one row per seed, one column per run; 0 without room.
     room = (start - end.to_numpy().min()).to_numpy()[:, None]
     gone = start.to_numpy()[:, None] - end.to_numpy()
     progress = np.divide(gone, room, out=np.zeros_like(gone), where=room > 0).clip(0.0, 1.0)
@@ -84,10 +85,15 @@ def _pair(
 def improvement_over_tasks(results: pd.DataFrame, alpha: float, *, family: str) -> Estimate:
     """Estimate the probability that a seed of ES-Single ends better than one of PES.
 
+    It is the mean over the tasks of a family; every task has the same weight.
+
     Args:
         results: from `outcomes`.
         alpha: one minus the coverage of the interval.
         family: of tasks, or "all".
+
+    Raises:
+        ValueError: no task of the family has results.
     """
     chosen = _of(results, family)
     tasks = []
@@ -101,7 +107,19 @@ def improvement_over_tasks(results: pd.DataFrame, alpha: float, *, family: str) 
 
 
 def normalised_improvement(results: pd.DataFrame, alpha: float, *, family: str) -> Estimate:
-    """Estimate the interquartile mean of the normalised improvement; arguments as above."""
+    """Estimate the interquartile mean of the normalised improvement of ES-Single over PES.
+
+    It is over the seeds and pairs of all tasks of a family; every task has the same weight. If a
+    task has only one seed, there is no interval.
+
+    Args:
+        results: from `outcomes`.
+        alpha: one minus the coverage of the interval.
+        family: of tasks, or "all".
+
+    Raises:
+        ValueError: no task of the family has results.
+    """
     chosen = _of(results, family)
     tasks = [
         rows.pivot(index="pair", columns="seed", values="improvement").dropna(axis=1).to_numpy()
@@ -114,8 +132,9 @@ def normalised_improvement(results: pd.DataFrame, alpha: float, *, family: str) 
     generator = np.random.default_rng(stats.BOOTSTRAP_SEED)
     drawn = []
     for task in tasks:
-        ranks = generator.integers(task.shape[1], size=(RESAMPLES, task.shape[1]))
-        drawn.append(task[:, ranks].transpose(1, 0, 2).reshape(RESAMPLES, -1))
+        # Columns are seeds: one draw of columns serves all pairs, [pairs, resamples, seeds].
+        columns = generator.integers(task.shape[1], size=(RESAMPLES, task.shape[1]))
+        drawn.append(task[:, columns].transpose(1, 0, 2).reshape(RESAMPLES, -1))
     means = np.sort(_weighted_iqm(np.concatenate(drawn, axis=1), weights))
     rank = int(RESAMPLES * alpha / 2)
     interval = stats.Interval(value, means[rank], means[-1 - rank])
@@ -136,18 +155,34 @@ def _fewest(results: pd.DataFrame) -> int:
 
 
 def _weighted_iqm(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean of the middle half of the weight of every row of `values` [rows, n]."""
+    """Return the weighted interquartile mean of every row of `values`, [rows].
+
+    Args:
+        values: [rows, n].
+        weights: of the n columns; they sum to one.
+    """
     order = np.argsort(values, axis=1)
+    # Sorted by value, the weights lie side by side on [0, 1], each on its stretch [lower, upper].
     upper = np.cumsum(weights[order], axis=1)
-    lower, cut = upper - weights[order], (stats.TRIMMED, 1 - stats.TRIMMED)
-    kept = upper.clip(*cut) - lower.clip(*cut)
-    return (kept * np.take_along_axis(values, order, axis=1)).sum(axis=1) / (cut[1] - cut[0])
+    lower = upper - weights[order]
+    # A value keeps the part of its stretch that lies in the middle half, [1/4, 3/4].
+    middle = (stats.TRIMMED, 1 - stats.TRIMMED)
+    kept = upper.clip(*middle) - lower.clip(*middle)
+    # The mean of the values, weighted by what they keep; all that is kept is as long as the middle.
+    ordered = np.take_along_axis(values, order, axis=1)
+    return (kept * ordered).sum(axis=1) / (middle[1] - middle[0])
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the summary over all tasks, one row per task, then per family, then of all.
+    """Return the summary over all tasks: one row per task, then one per family, then one of all.
 
-    Columns `SUMMARY`: `n` is the smallest number of seeds; intervals are 95 %, each by itself.
+    Args:
+        results: from `outcomes`.
+
+    Returns:
+        Columns `SUMMARY`: `n` is the smallest number of seeds of a pair; `iqm` and `probability`
+        are the normalised and the probability of improvement. Intervals have a coverage of 95 %
+        each, by itself.
     """
     entries = catalogue.load("comparisons")
     rows = []

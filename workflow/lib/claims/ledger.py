@@ -1,37 +1,48 @@
 """The claims ledger: each claim of the paper as an estimate, an interval and a verdict.
 
-A claim names a statistic (`claims.py`) with its arguments, one set per case, and the region where
-the paper says the statistic lies. A case is
+A claim names a statistic, the arguments of each of its cases, and the region where the paper says
+that the statistic lies. A case is
 
 * PASS if its whole interval is inside the region,
 * FAIL if its whole interval is outside,
 * INCONCLUSIVE if the interval straddles the region's border, or does not exist.
 
 A claim passes if every case does, and fails if one does. A claim whose experiments were not all run
-is listed as NOT RUN, and why; it has no part in what follows.
+is listed as NOT RUN, with those that are missing; it has no part in what follows.
 
 Many cases are judged at once, so some would be judged wrongly at 95 % each. Verdicts therefore
 rest on intervals widened by Holm's step-down procedure (1979), over all cases of all claims of one
-ledger: with m cases, those that are decided (PASS or FAIL) by intervals of coverage 1 - α/m are set
-aside, the others are judged again with α over the number left, and so on until no more are decided.
-For independent cases no verdict is wrong with probability 1 - α (Shaffer 1980, since a case may be
-decided either way). The intervals shown are those of the last round, for every case, so that
-verdict and interval always agree; they are not a joint confidence region. The interval and the
-verdict that a case would have by itself stand beside them. What is counted rather than sampled has
-an interval of no width, is decided at once and costs the others nothing.
+ledger. With m cases, those that intervals of coverage 1 - α/m decide (PASS or FAIL) are set aside;
+the others are judged again with α over the number left, and so on until a round decides none. For
+independent cases no verdict is wrong with probability 1 - α (Shaffer 1980, since a case may be
+decided either way). The ledger shows, for every case, the interval of the last round, so that
+verdict and interval always agree; these intervals are no joint confidence region. Beside it stand
+the interval and the verdict that the case would have by itself. What is counted rather than sampled
+has an interval of no width: the first round decides it, and it costs the others nothing.
 """
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from workflow.lib.claims import comparisons, statistics
+from workflow.lib.claims import comparisons, statistics, surface, variance
+from workflow.lib.claims.seed_values import Estimate
 from workflow.lib.common import stats
-from workflow.lib.plan import catalogue
+from workflow.lib.common.choices import check_choice
+from workflow.lib.plan import catalogue, hyperparameters
 
+# A statistic is a public function of one of these modules that returns an `Estimate`.
+STATISTICS: dict[str, Callable[..., Estimate]] = {
+    name: function
+    for home in (statistics, variance, surface, comparisons)
+    for name, function in inspect.getmembers(home, inspect.isfunction)
+    if function.__module__ == home.__name__ and not name.startswith("_")
+    if inspect.signature(function).return_annotation is Estimate
+}
 PASS, FAIL, INCONCLUSIVE, NOT_RUN = "PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"
 WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
 Seeds = Mapping[str, pd.DataFrame]
@@ -44,7 +55,7 @@ def verdict(interval: stats.Interval, comparison: str, threshold: Sequence[float
     Args:
         interval: NaN bounds mean that there is no interval.
         comparison: "above" or "below" one threshold, "within" or "outside" two.
-        threshold: one or two numbers, fixed in claims.yaml before the runs.
+        threshold: one or two numbers, fixed before the runs.
     """
     halves = {"above": (threshold[0], math.inf), "below": (-math.inf, threshold[0])}
     low, high = halves.get(comparison, tuple(threshold))
@@ -55,26 +66,70 @@ def verdict(interval: stats.Interval, comparison: str, threshold: Sequence[float
     return PASS if inside else FAIL if beyond else INCONCLUSIVE
 
 
-class Case:
-    """One case of one claim, judged at any share of α = 5 %."""
+def check(claims: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that the statistic of every claim exists and takes the arguments of its cases.
 
-    def __init__(self, claim: Mapping[str, Any], arguments: Mapping[str, Any], data: Any) -> None:
-        self.arguments, self._claim = dict(arguments), claim
+    Args:
+        claims: {name: claim}, from `catalogue.load`.
+
+    Raises:
+        ValueError: one does not; the line names the claim.
+    """
+    for name, claim in claims.items():
+        for arguments in claim["cases"]:
+            _statistic(name, claim["statistic"], arguments)
+
+
+def _statistic(claim: str, name: str, arguments: Mapping[str, Any]) -> Callable[..., Estimate]:
+    """Return the statistic that a claim names, after a check of the arguments of one case."""
+    with _naming(claim):
+        check_choice("statistic", name, STATISTICS)
+        hyperparameters.check("statistic", name, STATISTICS[name], arguments)
+    return STATISTICS[name]
+
+
+@contextlib.contextmanager
+def _naming(claim: str) -> Iterator[None]:
+    """Put the name of a claim before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"claim '{claim}': {error}") from error
+
+
+class Case:
+    """One case of a claim, which can be judged at any share of α = 5 %.
+
+    Args:
+        name: of the claim.
+        claim: an entry of `catalogue.load("claims")`.
+        arguments: of the claim's statistic, in this case.
+        data: the rows of every seed of the claim's experiment, or the outcomes of all tasks.
+
+    Raises:
+        ValueError: there is no such statistic, or it does not take the arguments.
+    """
+
+    def __init__(
+        self, name: str, claim: Mapping[str, Any], arguments: Mapping[str, Any], data: pd.DataFrame
+    ) -> None:
+        self.arguments, self._name, self._claim = dict(arguments), name, claim
+        self._statistic = _statistic(name, claim["statistic"], arguments)
         self._data = _rows_about(data, arguments)
-        self._statistic = statistics.STATISTICS[claim["statistic"]]
-        try:
-            inspect.signature(self._statistic).bind(data, stats.ALPHA, **arguments)
-        except TypeError as error:
-            raise ValueError(f"statistic '{claim['statistic']}': {error}") from error
 
     def judge(self, share: float) -> tuple[stats.Interval, str, int]:
-        """Return interval, verdict and number of seeds at `share` times α."""
-        interval, n = self._statistic(self._data, share * stats.ALPHA, **self.arguments)
+        """Return the interval of coverage 1 - `share` α, its verdict, and the number of seeds.
+
+        Raises:
+            ValueError: the data lack what the statistic asks for; the line names the claim.
+        """
+        with _naming(self._name):
+            interval, n = self._statistic(self._data, share * stats.ALPHA, **self.arguments)
         decided = verdict(interval, self._claim["comparison"], self._claim["threshold"])
         return interval, decided, n
 
     def entry(self, share: float) -> dict[str, Any]:
-        """Return what the ledger says about the case; a number that does not exist is null."""
+        """Return what the ledger says about the case; a number that is not finite is None."""
         interval, decided, n = self.judge(share)
         alone, decided_alone, _ = self.judge(1.0)
         return {
@@ -87,9 +142,10 @@ class Case:
 
 
 def _rows_about(data: pd.DataFrame, arguments: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows of the runs that a case names, for speed; all, where it names them otherwise.
+    """Return the rows of the runs that a case names as `run` and `reference`: fewer are faster.
 
-    A case without any row keeps all of them as well: its statistic then says what is missing.
+    A case that names a sweep or a family gets all rows. So does one whose runs have no rows: its
+    statistic then says what is missing.
     """
     names = [arguments[key] for key in ("run", "reference") if key in arguments]
     rows = data[data["run"].isin(names)] if names else data
@@ -122,11 +178,11 @@ def holm_share(cases: Sequence[Callable[[float], str]]) -> float:
     return 1.0
 
 
-def judge(chosen: Mapping[str, Mapping[str, Any]], seeds: Seeds, jobs: Jobs) -> dict[str, Any]:
+def judge(claims: Mapping[str, Mapping[str, Any]], seeds: Seeds, jobs: Jobs) -> dict[str, Any]:
     """Return the ledger, as plain JSON data: claims, correction, and the summary over tasks.
 
     Args:
-        chosen: claims as in claims.yaml.
+        claims: {name: claim}, from `catalogue.load`.
         seeds: {experiment: the rows of every seed}, of those that were run.
         jobs: {experiment: the costs of its jobs}, of the same.
 
@@ -134,40 +190,32 @@ def judge(chosen: Mapping[str, Mapping[str, Any]], seeds: Seeds, jobs: Jobs) -> 
         ValueError: a case's arguments do not fit its statistic, or an experiment lacks a run; the
             line names the claim.
     """
-    results = comparisons.outcomes(seeds)
+    outcomes = comparisons.outcomes(seeds)
     judged: dict[str, list[Case]] = {}
-    for name, claim in chosen.items():
+    for name, claim in claims.items():
         needed = catalogue.rests_on(claim)
         if needed and set(needed) <= set(seeds):
-            data = seeds[claim["experiment"]] if "experiment" in claim else results
-            judged[name] = _named(name, lambda c=claim, d=data: [Case(c, a, d) for a in c["cases"]])
-    cases = [(name, case) for name, members in judged.items() for case in members]
-    share = holm_share([_verdict_of(name, case) for name, case in cases])
-    table = comparisons.summary(results)
+            data = seeds[claim["experiment"]] if "experiment" in claim else outcomes
+            judged[name] = [Case(name, claim, arguments, data) for arguments in claim["cases"]]
+    cases = [case for members in judged.values() for case in members]
+    share = holm_share([_verdict_of(case) for case in cases])
+    summary = comparisons.summary(outcomes).to_dict("records")
     return {
         "claims": {
-            name: _named(name, lambda n=name, c=claim: _entry(c, judged.get(n), share, seeds, jobs))
-            for name, claim in chosen.items()
+            name: _entry(claim, judged.get(name), share, seeds, jobs)
+            for name, claim in claims.items()
         },
         "correction": {"procedure": "Holm", "cases": len(cases), "share": share},
         "summary": [
             {key: None if value != value else value for key, value in row.items()}
-            for row in table.to_dict("records")
+            for row in summary
         ],
     }
 
 
-def _named(name: str, make: Callable[[], Any]) -> Any:
-    """Return what `make` returns; an error names the claim."""
-    try:
-        return make()
-    except ValueError as error:
-        raise ValueError(f"claim '{name}': {error}") from error
-
-
-def _verdict_of(name: str, case: Case) -> Callable[[float], str]:
+def _verdict_of(case: Case) -> Callable[[float], str]:
     """Return the function from a share of α to the verdict of a case."""
-    return lambda share: _named(name, lambda: case.judge(share)[1])
+    return lambda share: case.judge(share)[1]
 
 
 def _entry(

@@ -1,4 +1,4 @@
-"""What a claim takes from the rows of an experiment: the values of every seed of a run.
+"""What statistics take from the rows of an experiment: one value for every seed of a run.
 
 Runs are compared at equal compute: what one of them did beyond the compute of the others is left
 out (truncated ES pays N + 1 unrolls for an update where the others pay N).
@@ -24,7 +24,12 @@ class Estimate(NamedTuple):
 
 
 def mean_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
-    """Return the mean over seeds; with one that is not finite it is +inf, without an interval."""
+    """Return the mean over seeds; it is +inf, without an interval, if a value is not finite.
+
+    Args:
+        values: one for each seed.
+        alpha: one minus the coverage of the interval.
+    """
     if np.isfinite(values).all():
         return Estimate(stats.mean(values, alpha), len(values))
     return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
@@ -53,9 +58,10 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
 def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:
     """Return the rows of one metric of some runs, up to the compute that all of them reached.
 
-    Compute is inner steps, summed over particles and averaged over seeds, whose inner problems may
-    differ in length. A gradient method follows a single path, though, where an ES method follows N
-    side by side: with one among the runs, compute is the inner steps of one path, the sum over N.
+    Compute is the number of inner steps, summed over particles and averaged over seeds, whose inner
+    problems may differ in length. With a gradient method among the runs, compute is the number of
+    inner steps of one path: a gradient method follows a single path, an ES method follows N side by
+    side, so its sum is divided by N.
 
     Args:
         table: the rows of every seed of an experiment, or its summary.
@@ -74,7 +80,16 @@ def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> p
 
 
 def rows_of(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
-    """Return the rows of one metric of one run."""
+    """Return the rows of one metric of one run.
+
+    Args:
+        seeds: the rows of every seed of an experiment, or its summary.
+        run: name of a run.
+        metric: name of a metric.
+
+    Raises:
+        ValueError: the experiment has no such metric of such a run.
+    """
     rows = seeds[(seeds["run"] == run) & (seeds["metric"] == metric)]
     if rows.empty:
         raise ValueError(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")

@@ -1,34 +1,29 @@
-"""The statistics that claims rest on: an estimate with an interval, from the seeds of a table.
+"""The statistics of training runs that claims rest on, from the seeds of an experiment.
 
-A claim in `workflow/config/claims.yaml` names one of `STATISTICS` and its arguments; `ledger.py`
-turns the interval into a verdict. A statistic takes the rows of every seed of an experiment, α and
-its arguments, and returns an interval of coverage 1 - α.
+A claim in `workflow/config/claims/` names a statistic and the arguments of each of its cases. A
+statistic is a public function that returns an `Estimate`; the ledger finds it by its name, here, in
+`variance`, `surface` and `comparisons`. It takes
 
-The end value of a seed is the mean over the last 10 % of its log points. A seed that diverged, or
-an end value that is not finite, counts as +inf, the worst loss there is. Changes are those of the
-values themselves, whatever the status. A mean with a seed that is not finite has no interval. Where
-two runs are compared, it is at equal compute, the largest that both reached (see `seed_values.py`).
+* the rows of every seed of the claim's experiment (in `comparisons`, those of all tasks),
+* alpha, one minus the coverage of the interval that it returns,
+* its own arguments, by keyword, which the ledger checks against the signature.
+
+What all statistics here have in common: the end value of a seed is the mean over the last 10 % of
+its log points. A seed that diverged, or an end value that is not finite, counts as +inf, the worst
+loss there is. Changes are those of the values themselves, even of a seed that diverged. A mean over
+seeds, one of which is not finite, has no interval. Two runs are compared at equal compute, the
+largest that both reached (`seed_values.at_equal_compute`).
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from workflow.lib.claims import comparisons
 from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
     end_values,
     mean_over_seeds,
     rows_of,
-)
-from workflow.lib.claims.surface import sign_change_ratio, steepest_ratio
-from workflow.lib.claims.variance import (
-    mean_ratio,
-    noise_growth,
-    unroll_slope,
-    worst_theory_ratio,
 )
 from workflow.lib.common import stats
 
@@ -39,7 +34,7 @@ def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) 
 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the mean over seeds of `metric` at the last log point minus at the first."""
+    """Estimate the mean, over seeds, of `metric` of `run` at the last log point minus the first."""
     rows = rows_of(seeds, run, metric).sort_values("outer_step").groupby("seed")["value"]
     change = (rows.last(skipna=False) - rows.first(skipna=False)).to_numpy()
     return mean_over_seeds(change, alpha)
@@ -48,9 +43,10 @@ def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> 
 def end_value_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the geometric mean, over shared seeds, of end values of `run` over `reference`.
+    """Estimate the geometric mean of the end values of `run` over those of `reference`.
 
-    The metric is positive; what lies above `ceiling`, or diverged, counts as `ceiling`.
+    The mean is over the seeds that both runs have. The metric is positive; an end value above
+    `ceiling`, or of a seed that diverged, counts as `ceiling`.
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     columns = [end_values(seeds, name, metric) for name in (run, reference)]
@@ -60,9 +56,11 @@ def end_value_ratio(
 def average_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the same as `end_value_ratio` of averages over the log points: who is faster.
+    """Estimate how much faster `run` is: the geometric mean of its averages over `reference`'s.
 
-    The first log point, before any update, is left out.
+    The average of a seed is that of `metric` over its log points, without the first, which is
+    before any update. The geometric mean is over the seeds that both runs have. The metric is
+    positive; values above `ceiling`, and those that are not finite, count as `ceiling`.
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     averages = []
@@ -77,7 +75,11 @@ def average_ratio(
 def end_over_best(
     seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the geometric mean of end values over the lowest value of the same seed."""
+    """Estimate the geometric mean, over the seeds of `run`, of end value over lowest value.
+
+    The metric is positive; a value above `ceiling`, or that of a seed that diverged, counts as
+    `ceiling`.
+    """
     rows = rows_of(seeds, run, metric)
     best = rows["value"].where(np.isfinite(rows["value"]), np.inf).groupby(rows["seed"]).min()
     return _ratio(end_values(seeds, run, metric), best, ceiling, alpha)
@@ -86,7 +88,12 @@ def end_over_best(
 def path_length_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
 ) -> Estimate:
-    """Estimate the same as `end_value_ratio` of path lengths, Σ |change between log points|."""
+    """Estimate the geometric mean of the path lengths of `run` over those of `reference`.
+
+    The path length of a seed is the sum of |change of `metric`| between log points. The mean is
+    over the seeds that both runs have. A length above `ceiling` counts as `ceiling`, and so does
+    that of a seed without a finite change.
+    """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     lengths = []
     for name in (run, reference):
@@ -99,7 +106,7 @@ def path_length_ratio(
 def end_value_difference(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
-    """Estimate the mean, over shared seeds, of end values of `run` minus those of `reference`."""
+    """Estimate the mean of the end values of `run` minus those of `reference`, seed by seed."""
     seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric) for name in (run, reference))
     first, second = first.align(second, join="inner")
@@ -122,13 +129,13 @@ def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) ->
 def end_value_minus_truncation(
     seeds: pd.DataFrame, alpha: float, *, run: str, metric: str
 ) -> Estimate:
-    """Estimate the mean over seeds of end values of `metric` minus the run's truncation K."""
+    """Estimate the mean of the end values of `metric` minus K, the truncation of `run`."""
     truncation = rows_of(seeds, run, metric)["truncation"].iloc[0]
     return mean_over_seeds(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
 
 
 def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the mean over seeds of `metric` at the end minus half way through the run."""
+    """Estimate the mean over the seeds of `run` of `metric` at the end minus half way through."""
     rows = rows_of(seeds, run, metric)
     late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
     return mean_change(late, alpha, run=run, metric=metric)
@@ -137,7 +144,10 @@ def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> 
 def improvement_probability(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
-    """Estimate the probability that a seed of `run` ends below a seed of `reference`."""
+    """Estimate the probability that a seed of `run` ends lower in `metric` than one of `reference`.
+
+    Seeds are not paired: every seed of `run` is compared with every seed of `reference`.
+    """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric).to_numpy() for name in (run, reference))
     interval = stats.probability_of_improvement(first, second, alpha)
@@ -147,7 +157,7 @@ def improvement_probability(
 def divergence_difference(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str
 ) -> Estimate:
-    """Estimate the share of seeds of `run` that diverge minus that of `reference`."""
+    """Estimate the share of the seeds of `run` that diverge minus the share of `reference`."""
     counts = []
     for name in (run, reference):
         status = seeds[seeds["run"] == name].groupby("seed")["status"].first()
@@ -159,10 +169,10 @@ def divergence_difference(
 
 
 def measured(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Return a fact that was counted, not sampled: its interval is the number itself.
+    """Return `metric` of `run`, which was counted, not sampled: its interval has no width.
 
     Raises:
-        ValueError: it has several values, so that it is not such a fact.
+        ValueError: it has several values, so that it is not a count.
     """
     del alpha
     values = rows_of(seeds, run, metric)["value"].unique()
@@ -174,36 +184,12 @@ def measured(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Est
 def measured_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
-    """Return `measured` of `run` over that of `reference`."""
+    """Return `metric` of `run` over that of `reference`, which were counted, not sampled.
+
+    Raises:
+        ValueError: either has several values, so that it is not a count.
+    """
     one, other = (
         measured(seeds, alpha, run=name, metric=metric).interval.value for name in (run, reference)
     )
     return Estimate(stats.Interval(*[one / other] * 3), 1)
-
-
-STATISTICS: dict[str, Callable[..., Estimate]] = {
-    function.__name__: function
-    for function in (
-        mean_end_value,
-        mean_change,
-        end_value_ratio,
-        average_ratio,
-        end_over_best,
-        path_length_ratio,
-        end_value_difference,
-        end_value_minus_truncation,
-        late_change,
-        improvement_probability,
-        divergence_difference,
-        mean_ratio,
-        unroll_slope,
-        worst_theory_ratio,
-        noise_growth,
-        sign_change_ratio,
-        steepest_ratio,
-        measured,
-        measured_ratio,
-        comparisons.improvement_over_tasks,
-        comparisons.normalised_improvement,
-    )
-}

@@ -1,6 +1,7 @@
-"""What claims take from a slice of a meta-loss: how rugged it is, raw and smoothed.
+"""The statistics of a slice of a meta-loss that claims rest on: how rugged it is, raw and smoothed.
 
-A slice is a run of the protocol `landscape` over one outer parameter; cells are in its order.
+A slice is a run of the protocol `landscape` over one outer parameter. Its table numbers the
+cells of the grid, in the order of that parameter, in the column `cell`.
 """
 
 import numpy as np
@@ -18,27 +19,38 @@ def values(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
 
 
 def sign_changes(heights: np.ndarray) -> np.ndarray:
-    """Return how often the slope along the last axis changes its sign; flat pieces count for none.
+    """Return how often the slope of each seed's slice changes its sign, [seeds].
 
     Args:
-        heights: [seeds, cells].
+        heights: a metric along the slice, [seeds, cells]. Where it stays the same, its slope has no
+            sign, and the signs before and after are compared.
     """
     signs = np.sign(np.diff(heights, axis=-1))
     return np.array([np.count_nonzero(np.diff(row[row != 0])) for row in signs])
 
 
 def steepest(heights: np.ndarray) -> np.ndarray:
-    """Return the largest |difference| between neighbours of each seed, [seeds]."""
+    """Return the largest |difference| between neighbouring cells of each seed's slice, [seeds].
+
+    Args:
+        heights: a metric along the slice, [seeds, cells].
+    """
     return np.abs(np.diff(heights, axis=-1)).max(axis=-1)
 
 
 def sign_change_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the sign changes of the slope of a smoothed slice over those of the raw one."""
+    """Estimate the sign changes of the slope of the smoothed `metric` over those of the raw one.
+
+    It is the mean over seeds of the ratio along the slice `run`.
+    """
     smooth, raw = (sign_changes(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
     return mean_over_seeds(smooth / raw, alpha)
 
 
 def steepest_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the steepest slope of a smoothed slice over that of the raw one."""
+    """Estimate the steepest slope of the smoothed `metric` over that of the raw one.
+
+    It is the mean over seeds of the ratio along the slice `run`.
+    """
     smooth, raw = (steepest(values(seeds, run, name).to_numpy()) for name in (metric, RAW))
     return mean_over_seeds(smooth / raw, alpha)

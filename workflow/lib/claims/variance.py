@@ -1,4 +1,8 @@
-"""Statistics of the variance study that claims rest on; see `claims.py` for what they share."""
+"""The statistics of the variance study that claims rest on.
+
+The variance of a run is the mean over seeds of the end value of its metric; `statistics` says what
+all statistics take and what an end value is.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,10 @@ from workflow.lib.results import sweeps
 def mean_ratio(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
-    """Estimate the mean end value of `run` over that of `reference`, both positive."""
+    """Estimate the mean end value of `run` over that of `reference`.
+
+    The means, of a positive metric, are over the seeds that both runs have.
+    """
     columns = [end_values(seeds, name, metric) for name in (run, reference)]
     both = pd.concat(columns, axis=1, join="inner").to_numpy()
     interval = stats.jackknife(lambda x: np.subtract(*np.log(x.mean(axis=0))), both, alpha)
@@ -21,7 +28,10 @@ def mean_ratio(
 def unroll_slope(
     seeds: pd.DataFrame, alpha: float, *, sweep: str, metric: str, fewest: float
 ) -> Estimate:
-    """Estimate the slope of log mean end value against log unrolls, from `fewest` unrolls on."""
+    """Estimate the slope of the logarithm of the mean end value against that of the unrolls.
+
+    It is a least-squares slope over the runs of `sweep` that have at least `fewest` unrolls.
+    """
     runs = sweeps.members(seeds, sweep).query("unrolls >= @fewest")
     values = np.stack([end_values(seeds, run, metric) for run in runs["run"]], axis=1)
     x = np.log(runs["unrolls"])
@@ -35,9 +45,12 @@ def unroll_slope(
 def worst_theory_ratio(
     seeds: pd.DataFrame, alpha: float, *, sweep: str, theory: str, metric: str
 ) -> Estimate:
-    """Estimate the ratio of mean end value and closed form where it is farthest from 1.
+    """Estimate the mean end value over its closed form, of the run where that is farthest from 1.
 
-    Its interval covers those of all members of the sweep, which hold together with 1 - alpha.
+    The runs are those of `sweep`; `theory` is the run that holds their closed forms, by the number
+    of inner steps that share one perturbation. Each run has an interval of coverage 1 - alpha over
+    their number, so that all of them hold together with 1 - alpha; the interval that is returned
+    covers them all.
     """
     forms = rows_of(seeds, theory, metric).groupby("cell")["value"].first()
     runs = sweeps.members(seeds, sweep)
@@ -53,9 +66,9 @@ def worst_theory_ratio(
 def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
     """Estimate how gradient noise grows inside an inner problem: its last tenth over its first.
 
-    The noise of a stretch is half the mean squared difference of successive gradients, each divided
-    by the loss of its unroll; it is averaged over inner problems, and the ratio is the geometric
-    mean over seeds. It is +inf with a seed that had a gradient which was not finite.
+    A gradient is divided by the loss of its unroll. The noise is half the squared difference of two
+    successive gradients, averaged over a tenth of the inner problem and over inner problems. The
+    ratio is the geometric mean over seeds, +inf if a seed had a gradient that is not finite.
     """
     index = ["seed", "outer_step"]
     names = ("gradient", "loss", "problem")

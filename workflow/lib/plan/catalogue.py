@@ -1,16 +1,21 @@
 """The YAML lists that a newcomer adds to: estimators, figures, claims, comparisons, data sets.
 
-Each list is `workflow/config/{name}.yaml`, checked against `workflow/schemas/{name}.schema.yaml`.
+A list is `workflow/config/{name}.yaml`; the claims are a folder, with one file for each experiment
+that they rest on. Every file is checked against `workflow/schemas/{name}.schema.yaml`.
 """
 
 import functools
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from workflow.lib.common.paths import WORKFLOW
 from workflow.lib.plan.spec import check_schema
+
+SUMMARY = "summary"  # the claims that rest on families of tasks, not on one experiment
 
 
 @functools.cache
@@ -21,12 +26,56 @@ def load(name: str) -> dict[str, Any]:
         name: "abstract", "claims", "comparisons", "datasets", "estimators" or "figures".
 
     Raises:
-        ValueError: an entry does not fit the schema; the line says which, and why.
+        ValueError: an entry does not fit the schema, or a claim is there twice; the line says which
+            file, and why.
     """
-    source = WORKFLOW / "config" / f"{name}.yaml"
-    entries = yaml.safe_load(source.read_text(encoding="utf-8"))
-    check_schema(entries, name, source.name)
-    return entries
+    if name == "claims":
+        return _claims()
+    return _checked(name, WORKFLOW / "config" / f"{name}.yaml")
+
+
+def claim_files() -> list[Path]:
+    """Return the files of the claims, sorted by name."""
+    return sorted((WORKFLOW / "config/claims").glob("*.yaml"))
+
+
+def _checked(schema: str, source: Path) -> dict[str, Any]:
+    """Return the content of a file, which fits its schema."""
+    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    check_schema(content, schema, source.relative_to(WORKFLOW / "config").as_posix())
+    return content
+
+
+def _claims() -> dict[str, Any]:
+    """Return the claims of all files in the order of the ledger."""
+    claims: dict[str, Any] = {}
+    places: dict[str, float] = {}
+    for source in claim_files():
+        content = _checked("claims", source)
+        for name, own in content["claims"].items():
+            if name in claims:
+                raise ValueError(f"claims/{source.name}: another file has a claim '{name}', too")
+            claims[name] = _claim(name, own, content, source)
+            places[name] = own.get("place", content.get("place", math.inf))
+    return {name: claims[name] for name in sorted(claims, key=lambda name: places[name])}
+
+
+def _claim(
+    name: str, own: Mapping[str, Any], shared: Mapping[str, Any], source: Path
+) -> dict[str, Any]:
+    """Return a claim, completed with what its file and the file's name say for all claims."""
+    claim = {key: value for key, value in own.items() if key not in ("place", "every_case")}
+    arguments = {**shared.get("every_case", {}), **own.get("every_case", {})}
+    claim["cases"] = [{**arguments, **case} for case in own["cases"]]
+    for case in claim["cases"]:
+        if ("family" in case) != (source.stem == SUMMARY):
+            rule = f"a case names a family in {SUMMARY}.yaml, and only there"
+            raise ValueError(f"claims/{source.name}, claim '{name}': {rule}")
+    if source.stem != SUMMARY:
+        claim["experiment"] = source.stem
+    if "figure" in shared:
+        claim.setdefault("figure", shared["figure"])
+    return claim
 
 
 def compared(family: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from workflow.lib.common.paths import ROOT, WORKFLOW
 from workflow.lib.plan import catalogue
 from workflow.lib.plan.dag import Dag
 
@@ -17,7 +18,8 @@ def claim_tables(dag: Dag) -> list[str]:
 
 def claim_lists() -> list[str]:
     """Return the files that say what the claims are."""
-    return [f"workflow/config/{name}.yaml" for name in ("abstract", "claims", "comparisons")]
+    lists = [WORKFLOW / f"config/{name}.yaml" for name in ("abstract", "comparisons")]
+    return [str(path.relative_to(ROOT)) for path in (*catalogue.claim_files(), *lists)]
 
 
 def tables_folder(wildcards: Any, output: Any) -> str:

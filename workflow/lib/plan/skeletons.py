@@ -1,4 +1,4 @@
-"""Skeletons of an estimator, a task, an experiment or a figure: new files and lines in lists.
+"""Skeletons of an estimator, a task, an experiment, a figure or a claim: files and lines in lists.
 
 The new files come from `workflow/templates/`, which holds working code under stand-in names. What
 is planned here is complete: the contract tests pass as soon as it is written.
@@ -15,7 +15,7 @@ import yaml
 from workflow.lib.common import store
 from workflow.lib.common.choices import check_choice
 from workflow.lib.common.paths import ROOT
-from workflow.lib.plan import spec
+from workflow.lib.plan import catalogue, spec
 
 LONGEST_NAME = 32
 NAMES = {
@@ -23,8 +23,9 @@ NAMES = {
     "task": r"[a-z][a-z0-9_]*",
     "experiment": r"[a-z][a-z0-9_]*",
     "figure": r"fig([0-9]{2})?_[a-z0-9_]+",
+    "claim": r"[a-z][a-z0-9_]*",
 }
-# What estimators.yaml has left: Paul Tol's muted palette, and markers that stay apart in print.
+# For new estimators: Paul Tol's muted palette, and markers that can be told apart in print.
 COLORS = ("#44AA99", "#117733", "#AA4499", "#DDCC77", "#CC6677", "#6699CC", "#661100")
 MARKERS = ("h", "d", "8", "1", "2", "3", "4", "+", "x")
 
@@ -32,12 +33,12 @@ Files = dict[str, str]
 
 
 def plan(kind: str, name: str, uses: str) -> Files:
-    """Return {file: content} of all that is new or changed, lists first; nothing is written.
+    """Return {file: content} of all that is new or changed, changed files first; write nothing.
 
     Args:
-        kind: "estimator", "task", "experiment" or "figure".
+        kind: "estimator", "task", "experiment", "figure" or "claim".
         name: of the new thing.
-        uses: the task of an experiment, the experiment of a figure; "" for the others.
+        uses: the task of an experiment, the experiment of a figure or a claim; "" for the others.
 
     Raises:
         ValueError: the name is not valid or is taken, or there is no such task or experiment.
@@ -53,15 +54,18 @@ def plan(kind: str, name: str, uses: str) -> Files:
         check_choice("task", uses, spec.known("task"))
         content = _filled("experiment.yaml", {"new_experiment": name, "quadratic": uses})
         files = {f"workflow/config/experiments/{name}.yaml": content}
-    else:
+    elif kind == "figure":
         files = _figure(name, uses)
+    else:
+        files = _claim(name, uses)
     return dict(sorted(files.items(), key=lambda item: not (ROOT / item[0]).exists()))
 
 
 def write(files: Mapping[str, str]) -> None:
-    """Write all files or, where one cannot be written, none.
+    """Write all files; if one of them cannot be written, write none.
 
-    Every content is on the disk before the first file appears; the lists change last.
+    Every content is on the disk before the first file appears. Files that change are the last to
+    appear, in the opposite order of `plan`.
 
     Args:
         files: from `plan`.
@@ -161,3 +165,16 @@ def _figure(name: str, experiment: str) -> Files:
         f"workflow/report/{name}.rst": _filled("figure.rst", names),
         figures: _read(figures) + _filled("figure.yaml", names),
     }
+
+
+def _claim(name: str, experiment: str) -> Files:
+    """Return the file of an experiment's claims with one claim more."""
+    check_choice("experiment", experiment, spec.experiments())
+    if name in catalogue.load("claims"):
+        raise ValueError(f"there is already a claim '{name}'; choose another name")
+    file = f"workflow/config/claims/{experiment}.yaml"
+    content = _filled("claim.yaml", {"new_claim": name})
+    if (ROOT / file).exists():
+        _, _, block = content.partition("claims:\n")
+        content = f"{_read(file)}\n{block}"
+    return {file: content}
