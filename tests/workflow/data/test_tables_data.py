@@ -7,26 +7,26 @@ import urllib.error
 import numpy as np
 import pytest
 
-from workflow.lib.data import downloads, originals, prepared
+from workflow.lib.data import downloads, formats, originals, prepared, synthetic
 from workflow.scripts import prepare_data
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,2.5\n3,4\n", b"1 2.5\n3   4\n\n", b"1e0 2.5 \n3 4"])
 def test_a_table_may_have_commas_or_blanks_and_a_header(content):
-    np.testing.assert_array_equal(originals.decode_table(content), [[1, 2.5], [3, 4]])
+    np.testing.assert_array_equal(formats.decode_table(content), [[1, 2.5], [3, 4]])
 
 
 @pytest.mark.parametrize("content", [b"", b"x y\n", b"1 2\n3\n", b"1 2\n3 x\n"])
 def test_a_damaged_table_is_refused(content):
     with pytest.raises(ValueError, match=r"not a table|could not convert"):
-        originals.decode_table(content)
+        formats.decode_table(content)
 
 
 def test_a_table_is_prepared_and_read(tmp_path):
     prepare_data.prepare("synthetic_rows", tmp_path / "synthetic_rows.npz")
     arrays = prepared.load("synthetic_rows", tmp_path)
-    content = originals.synthetic_rows(tmp_path)[1]["synthetic_rows.txt"]
-    rows = originals.decode_table(content)
+    content = synthetic.rows(tmp_path)[1]["synthetic_rows.txt"]
+    rows = formats.decode_table(content)
     np.testing.assert_array_equal(arrays["inputs"], rows[:, :-1])
     np.testing.assert_array_equal(arrays["targets"], rows[:, -1])
     assert {name: array.dtype for name, array in arrays.items()} == {

@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from workflow.lib.data import originals, prepared, texts
+from workflow.lib.data import originals, prepared, synthetic, texts
 from workflow.scripts import prepare_data
 
 PTB = {
@@ -52,7 +52,7 @@ def test_an_archive_of_someone_else_is_refused(tmp_path):
 def test_prepared_characters_are_those_of_the_text(tmp_path):
     prepare_data.prepare("synthetic_characters", tmp_path / "synthetic_characters.npz")
     arrays = prepared.load("synthetic_characters", tmp_path)
-    content = texts.synthetic(tmp_path)[1]["synthetic_characters.txt"].decode()
+    content = synthetic.characters(tmp_path)[1]["synthetic_characters.txt"].decode()
     assert "".join(arrays["vocabulary"][arrays["train_tokens"]]) == content
     assert arrays["train_tokens"].dtype == np.int32
     symbols = re.search(r"(\d+) symbols", prepared.find("synthetic_characters").title).group(1)

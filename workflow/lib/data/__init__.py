@@ -1,5 +1,6 @@
 """From original bytes to arrays.
 
-Where the originals come from (`originals`, `downloads`), how tensorflow-datasets builders parse
-them (`builders`, `texts`), and how a run reads the result (`prepared`).
+Where the originals come from (`originals`, `downloads`, `synthetic`), how they are parsed
+(`formats`, `texts`) and handed to tensorflow-datasets (`builders`), and how a run reads the result
+(`prepared`). `workflow/config/datasets.yaml` lists the data sets.
 """

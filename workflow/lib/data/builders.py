@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import tensorflow_datasets as tfds
 
-from workflow.lib.data import originals, prepared, texts
+from workflow.lib.data import formats, prepared, texts
 
 LINES_PER_EXAMPLE = 1000
 SPLITS = ("train", "validation", "test")
@@ -40,7 +40,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         """Parse the files; hold out the last training examples. `dl_manager` is unused."""
-        arrays = {file: originals.decode_idx(content) for file, content in self.files.items()}
+        arrays = {file: formats.decode_idx(content) for file, content in self.files.items()}
         images, labels = arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"]
         cut = len(images) - prepared.find(self.name).validation
         test = arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"]
@@ -67,7 +67,7 @@ class TableRows(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Take the data set's name, its original file, and the folder for the records."""
         self.name = name
         (content,) = files.values()
-        self.rows = originals.decode_table(content)
+        self.rows = formats.decode_table(content)
         super().__init__(data_dir=data_dir, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:

