@@ -132,7 +132,7 @@ def constant(*gradient):
         estimate = jnp.array(gradient)
         return estimate, state, Info(jnp.zeros(()), one, one, all_finite(estimate), one, no)
 
-    return make_estimator(lambda key, theta: jnp.zeros(()), update)
+    return make_estimator(lambda key, theta: jnp.zeros(()), update, truncation=1)
 
 
 FROM_ZERO = QUADRATIC._replace(
