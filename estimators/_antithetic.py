@@ -5,11 +5,11 @@ One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
     1. where an inner problem has ended, begin a new one: new data, new memory of perturbations;
     2. ask the estimator's rule for this unroll's perturbation ε and weight w;
     3. run K inner steps with θ + ε and θ - ε;
-    4. g = 1/(N σ²) Σ_pairs w (L(θ + ε) - L(θ - ε)), the difference formed per pair **before** it is
-       weighted (float32 sums of |L| would lose the signal at small σ).
+    4. g = 1/(N σ²) Σ_pairs w (L(θ + ε) - L(θ - ε)).
 
-A problem without end begins once, in `init`, from the unperturbed θ: what s_0 owes to θ gets no
-credit.
+The difference of a pair's losses is formed **before** it is weighted: at small σ it is tiny, and a
+float32 sum of weighted losses would round it away. A problem that never ends begins once, in
+`init`, from the unperturbed θ, so the gradient leaves out how s_0 depends on θ.
 """
 
 import math
@@ -21,7 +21,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
-from estimators._particles import Layout, Paths, persistent_paths
+from estimators._particles import Layout
+from estimators._paths import Paths, persistent_paths
 from estimators.base import (
     Estimator,
     Info,
@@ -36,27 +37,53 @@ Fresh = Callable[[], Array]
 Memory = Any
 
 
-class Rule(NamedTuple):
-    """What makes an antithetic ES estimator that estimator.
+class Unroll(NamedTuple):
+    """What a rule decides for one unroll.
 
     Attributes:
-        begin: `fresh -> memory` at the start of an inner problem; `fresh()` is a new draw
-            ε ~ N(0, σ² I) for every pair.
-        unroll: `(fresh, memory, j) -> (memory, perturbation, weight)` of the j-th unroll of an
-            inner problem, from 0.
-        redraws: whether every unroll uses `fresh`; its noise is then sampled many steps ahead.
-        stores: whether perturbations are kept; otherwise `fresh()` is their keys, [N/2], and the
-            numbers are drawn again, one chunk of particles at a time, wherever they are used.
+        memory: what the rule remembers for the next unroll of the inner problem, a tree of arrays
+            of constant structure.
+        perturbation: ε of every pair: one of its particles runs with θ + ε, the other with θ - ε.
+            [P, N/2], with a `chunk_size` [N/2, P], or the keys to draw it, [N/2] (`Rule.stores`).
+        weight: w, by which the difference of the pair's losses is multiplied; the shape of ε.
+    """
+
+    memory: Memory
+    perturbation: Array
+    weight: Array
+
+
+class Rule(NamedTuple):
+    """What sets one antithetic ES estimator apart from the others.
+
+    Attributes:
+        begin: `fresh -> memory` at the start of an inner problem. Calling `fresh()` draws a new
+            ε ~ N(0, σ² I) for every pair, in the shape of `Unroll.perturbation`.
+        unroll: `(fresh, memory, j) -> Unroll` for the j-th unroll of an inner problem, counted
+            from 0. j is int32 and broadcasts against ε: in breakstep it has an entry for every
+            pair, in lockstep a single one.
+        redraws: whether `unroll` calls `fresh` every time. Then `Estimator.sample` draws ε, and a
+            runner can draw it for many steps in one call; otherwise `Estimator.update` draws it.
+        stores: whether ε is kept as numbers. Otherwise `fresh()` returns a key for every pair, and
+            ε is drawn from it again wherever it is used, for one chunk of particles at a time.
     """
 
     begin: Callable[[Fresh], Memory]
-    unroll: Callable[[Fresh, Memory, Array], tuple[Memory, Array, Array]]
+    unroll: Callable[[Fresh, Memory, Array], Unroll]
     redraws: bool
     stores: bool = True
 
 
 class ESOptions(TypedDict, total=False):
-    """Hyperparameters that all antithetic ES estimators share; `antithetic_es` explains them."""
+    """Hyperparameters that all antithetic ES estimators share.
+
+    Attributes:
+        num_particles: N, even and at least 2: both signs of a pair count.
+        sigma: σ > 0, the standard deviation of a perturbation.
+        truncation: K >= 1, inner steps per unroll, a divisor of the horizon T, where there is one.
+        breakstep: whether every pair has an inner problem of its own; they share one by default.
+        chunk_size: particles that run at a time on a CPU, 1 to N; by default all.
+    """
 
     num_particles: Required[int]
     sigma: Required[float]
@@ -70,8 +97,8 @@ class ESState(NamedTuple):
 
     Attributes:
         clock: where the inner problems stand.
-        memory: the rule's memory of perturbations, e.g. ε (ES-Single) or ξ (PES).
-        states: s_t of every particle (truncated ES: of the mean path).
+        memory: what the rule remembers of perturbations, e.g. ε (ES-Single) or ξ (PES).
+        states: s_t of every particle; in truncated ES, of the unperturbed path.
     """
 
     clock: Clock
@@ -80,7 +107,12 @@ class ESState(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Randomness of one step: a key and, for rules that redraw at every unroll, ε itself."""
+    """Randomness of one step.
+
+    Attributes:
+        key: of the step.
+        epsilon: ε of every pair, for rules that redraw it in every unroll; otherwise `None`.
+    """
 
     key: Key
     epsilon: Array | None
@@ -101,17 +133,16 @@ def antithetic_es(
 
     Args:
         task: the inner problem.
-        rule: how perturbations are drawn, kept and weighted.
-        paths: how states move: one per particle, or one mean path (truncated ES).
-        num_particles: N, even, both signs of a pair counted.
-        sigma: σ, the standard deviation of a perturbation.
-        truncation: K, inner steps per outer update, a divisor of the horizon.
-        breakstep: give each pair an inner problem of its own, the first ones ending staggered.
-        chunk_size: particles that run at a time, all by default (see `_particles.py`); it changes
-            results only by rounding.
+        rule: how perturbations are drawn, remembered and weighted.
+        paths: how states move: one path per particle, or `mean_path` (truncated ES).
+        num_particles: N; this and what follows are explained in `ESOptions`.
+        sigma: σ.
+        truncation: K.
+        breakstep: whether every pair has an inner problem of its own.
+        chunk_size: particles that run at a time on a CPU.
 
     Raises:
-        ValueError: with the numbers in it, if a hyperparameter is out of its range.
+        ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
     _check(task, rule, num_particles, sigma, truncation, breakstep, chunk_size)
     layout = Layout(num_particles // 2, chunk_size, sigma)
@@ -141,7 +172,8 @@ def antithetic_es(
         begins, clock = restarted(clock, sample.key, task.horizon, truncation)
         if task.horizon is not None:
             memory = where_begun(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
-        memory, epsilon, weight = rule.unroll(fresh, memory, clock.t // truncation)
+        j = layout.along_pairs(clock.t // truncation)
+        memory, epsilon, weight = rule.unroll(fresh, memory, j)
         if task.horizon is not None:
             states = where_begun(
                 begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
@@ -161,7 +193,7 @@ def antithetic_es(
         )
         return unravel(gradient), ESState(clock, memory, states), info
 
-    return make_estimator(init, update, sample)
+    return make_estimator(init, update, truncation, sample)
 
 
 def _check(

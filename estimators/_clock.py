@@ -1,8 +1,8 @@
 """Where an inner problem stands, and when a new one begins.
 
-A new inner problem begins at the start of the step after the one that reached t = T, so that the
-last loss has met the perturbation that produced it, and θ is already updated. A problem without
-end begins once, in `init`.
+The step that reaches t = T still credits the last loss to the perturbation that produced it. The
+next step, after θ has been updated, begins a new inner problem. A problem that never ends begins
+once, in `init`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from estimators.base import Info, all_finite
 from tasks.base import Array, Key, Theta, stream
 
-NEVER = 2**31 - 1  # the end of an inner problem that has none
+NEVER = 2**31 - 1  # `Clock.end` of an inner problem that never ends
 Horizon = int | Callable[[Key], Array] | None
 
 
@@ -22,9 +22,9 @@ class Clock(NamedTuple):
     """One clock for all particles (shape ()), or in breakstep one for each pair ([N/2]).
 
     Attributes:
-        t: int32, inner steps taken.
+        t: int32, inner steps taken in the current inner problem.
         end: int32, T of the current inner problem; 0 before the first one begins.
-        problem: int32, inner problems begun so far; 0 for one that never ends.
+        problem: int32, inner problems begun so far; stays 0 where one never ends.
         key: PRNG key of the current inner problem.
     """
 
@@ -35,41 +35,54 @@ class Clock(NamedTuple):
 
 
 def first_clock(key: Key, horizon: Horizon, shape: tuple[int, ...] = ()) -> Clock:
-    """Return clocks at t = 0 of a problem that never ends, or, for one to begin, has ended."""
+    """Return clocks at t = 0.
+
+    With a horizon they count as ended, so the first step begins a problem.
+
+    Args:
+        key: of the problem that never ends; a problem with a horizon gets its key when it begins.
+        horizon: `Task.horizon`.
+        shape: () in lockstep, [N/2] in breakstep.
+    """
     zero = jnp.zeros(shape, jnp.int32)
     end = jnp.full(shape, NEVER, jnp.int32) if horizon is None else zero
     return Clock(zero, end, zero, _problem_keys(key, shape))
 
 
 def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tuple[Array, Clock]:
-    """Begin a new inner problem, with a key that comes from `key`, where the old one has ended.
+    """Begin a new inner problem wherever the old one has ended.
 
-    Its length is settled here, once. In breakstep the first problem of pair i of n ends early,
-    after the fraction (i + 1)/n of the horizon (rounded up to whole unrolls), so that the pairs
-    stand at different points ever after.
+    Its key comes from `key`, and its length is fixed from now on. In breakstep the first problems
+    are cut short, each at another length, so that the pairs stand at different inner steps from
+    then on: pair i of n gets the fraction (i + 1)/n of the horizon, rounded up to whole unrolls.
 
     Args:
         clock: where the inner problems stand.
         key: of this step.
         horizon: `Task.horizon`.
-        truncation: K.
+        truncation: K, inner steps per unroll.
 
     Returns:
-        Where a problem begins, bool, the shape of the clock; and the clock.
+        Where a problem begins, bool, in the shape of the clock; and the clock after it.
     """
     shape = clock.t.shape
     if horizon is None:
         return jnp.zeros(shape, bool), clock
     begins, keys = ended(clock), _problem_keys(key, shape)
+    # T of a new problem. If lengths differ, the key that draws its initial state gives its length.
     if callable(horizon):
         end = horizon(stream(keys, "init_state"))
     else:
         end = jnp.full(shape, horizon, jnp.int32)
     if shape:
         (num_pairs,) = shape
+        # n times the unrolls in the first problem of pair i, before rounding: (i + 1) T/K.
         unrolls = (jnp.arange(num_pairs, dtype=jnp.int32) + 1) * (horizon // truncation)
+        # Divide by n, rounding up: -(-a // n) is a/n rounded up. Then from unrolls to inner steps.
         staggered = -(-unrolls // num_pairs) * truncation
+        # Only the first problem, before which none has begun, is cut short.
         end = jnp.where(clock.problem == 0, staggered, end)
+    # Where a problem begins, t, end and key are new ones; elsewhere the clock stays as it is.
     return begins, Clock(
         t=jnp.where(begins, 0, clock.t),
         end=jnp.where(begins, end, clock.end),
@@ -79,32 +92,41 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
 
 
 def advanced(clock: Clock, truncation: int) -> tuple[Clock, Array]:
-    """Return the clock after an unroll of K steps, and how many of them a problem still had.
+    """Move the clock on by an unroll: K steps, or fewer if the inner problem ends before.
+
+    Args:
+        clock: before the unroll.
+        truncation: K.
 
     Returns:
-        The clock, and an int32 scalar: K, or less where a problem of its own length ended within
-        the unroll (K divides a length that all problems share).
+        The clock after the unroll, and the steps that it moved on, an int32 scalar. They are fewer
+        than K only in a problem with a length of its own: K divides a length that all share.
     """
     steps = jnp.minimum(truncation, clock.end - clock.t)
     return clock._replace(t=clock.t + steps), steps.min()
 
 
 def ended(clock: Clock) -> Array:
-    """Return where the inner problem has come to its end, bool, the shape of the clock."""
+    """Return whether the inner problem has come to its end, bool, in the shape of the clock."""
     return clock.t >= clock.end
 
 
 def path_info(
     clock: Clock, truncation: int, begins: Array, loss: Array, gradient: Theta
 ) -> tuple[Clock, Info]:
-    """Return the clock after an unroll of one path, without particles, and what to report of it.
+    """Move the clock on by an unroll of a single path, and report on the step.
+
+    This is the end of a step for the estimators without particles (TBPTT, RTRL, UORO).
 
     Args:
-        clock: where the inner problem stood before the unroll.
-        truncation: K.
+        clock: before the unroll.
+        truncation: K, inner steps per unroll.
         begins: bool scalar, whether the inner problem began with this unroll.
-        loss: summed over the unroll.
-        gradient: the estimate.
+        loss: float scalar, summed over the unroll.
+        gradient: the estimate, any tree of arrays.
+
+    Returns:
+        The clock after the unroll, and the `Info` of the step.
     """
     clock, steps = advanced(clock, truncation)
     info = Info(
@@ -119,15 +141,15 @@ def path_info(
 
 
 def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) -> Any:
-    """Return `new()` where an inner problem begins, `old` elsewhere; skip `new` if none does.
+    """Return `new()` where an inner problem begins, and `old` elsewhere.
 
-    Under vmap both are computed, whatever begins.
+    If no problem begins, `new()` is not computed, except under vmap, which always computes both.
 
     Args:
-        begins: bool, () or [n].
+        begins: bool: one for all pairs, (), or one for each, [n].
         new: returns a tree like `old`.
-        old: tree of arrays whose axis `axis` counts the n pairs, where `begins` is [n].
-        axis: that axis.
+        old: tree of arrays; where `begins` is [n], each of them has an axis of the n pairs.
+        axis: the position of that axis.
     """
 
     def merge(new_leaf: Array, old_leaf: Array) -> Array:
@@ -141,6 +163,6 @@ def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) 
 
 
 def _problem_keys(key: Key, shape: tuple[int, ...]) -> Key:
-    """Return the key of a new inner problem, or one for each pair."""
+    """Return the key of a new inner problem (shape ()), or one for each pair ([N/2])."""
     key = stream(key, "problem")
     return jax.random.split(key, shape) if shape else key

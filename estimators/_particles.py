@@ -1,9 +1,12 @@
-"""Where particles live in memory, and how they move through an inner problem.
+"""Where particles live in memory, how their noise is drawn, and how functions are mapped over them.
 
-n = N/2 pairs. Without `chunk_size` the particle axes come last (ε is [P, n], states are
-[..., 2, n]): long vectors for small states. With it they come first (ε is [n, P], states are
-[2, n, ...]) and `chunk_size` particles at a time run all their K steps, so that large states stay
-in a CPU's cache; on other devices all run at a time.
+There are n = N/2 pairs of particles, and two layouts of their arrays:
+
+* Without `chunk_size` the particle axes come last: ε is [P, n] and states are [..., 2, n]. All
+  particles take an inner step together, and arithmetic on small states runs over long vectors.
+* With it the particle axes come first: ε is [n, P] and states are [2, n, ...]. On a CPU only
+  `chunk_size` particles run at a time, all K steps of the unroll, so that large states stay in the
+  cache. On other devices all run at a time.
 """
 
 from collections.abc import Callable
@@ -12,26 +15,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from estimators._clock import Clock
-from tasks.base import Array, Key, State, Task, Theta, stream, unroll
+from tasks.base import Array, Key, State
 
-OWN_KEYS = 1024  # outer parameters from which on hashing one more key per pair costs nothing
+# With this many outer parameters or more, every pair draws its perturbation from a key of its own:
+# making the key costs next to nothing, compared with drawing so many numbers.
+OWN_KEYS = 1024
 
 
 def over_leading(fn: Callable, xs: Any, at_a_time: int) -> Any:
-    """Map `fn` over the leading axis of `xs`: on a CPU `at_a_time`, for its caches; else all."""
+    """Map `fn` over the leading axis of `xs`.
+
+    Args:
+        fn: of one entry of `xs`.
+        xs: tree of arrays.
+        at_a_time: entries that a CPU computes at a time; other devices compute all at once.
+    """
     if jax.default_backend() != "cpu":
         return jax.vmap(fn)(xs)
     return jax.lax.map(fn, xs, batch_size=None if at_a_time == 1 else at_a_time)
 
 
 class Layout(NamedTuple):
-    """Axes of the particles.
+    """The axes of particles in arrays, and the noise that fills them.
 
     Attributes:
         num_pairs: n = N/2.
-        chunk_size: particles that run at a time, or `None` for all at once.
-        sigma: σ.
+        chunk_size: particles that run at a time on a CPU, or `None` for all at once.
+        sigma: σ, the standard deviation of a perturbation.
     """
 
     num_pairs: int
@@ -49,12 +59,18 @@ class Layout(NamedTuple):
         return 0 if self.chunked else -1
 
     def draw(self, key: Key, theta: Array, stored: bool) -> Array:
-        """Draw ε ~ N(0, σ² I) for every pair: the numbers, or their keys if they are not stored.
+        """Draw a perturbation ε ~ N(0, σ² I) for every pair.
 
-        Of a large θ, each pair's numbers come from a key of its own.
+        Args:
+            key: of this draw.
+            theta: θ, flat, [P]; only its shape and dtype matter.
+            stored: whether to return ε itself; otherwise each pair's key to draw it again.
+
+        Returns:
+            ε in this layout, or the keys, [n].
 
         Raises:
-            ValueError: not stored, and θ is so small that pairs have no keys of their own.
+            ValueError: it is not stored, and θ has fewer than `OWN_KEYS` parameters.
         """
         if not stored:
             return self.pair_keys(key, theta)
@@ -67,14 +83,18 @@ class Layout(NamedTuple):
         return drawn if self.chunked else drawn.T
 
     def zero(self, theta: Array) -> Array:
-        """Return the ε of unperturbed particles, which is the same for all entries of θ."""
+        """Return the ε of unperturbed particles: zeros that broadcast over the axis of θ, [P]."""
         return jnp.zeros((self.num_pairs, 1) if self.chunked else (1, self.num_pairs), theta.dtype)
+
+    def along_pairs(self, values: Array) -> Array:
+        """Shape values to broadcast against ε: one for each pair, [n], or one for all, ()."""
+        return values.reshape((-1, 1) if self.chunked else (1, -1))
 
     def pair_keys(self, key: Key, theta: Array) -> Key:
         """Return the key of every pair's perturbation, [n].
 
         Raises:
-            ValueError: θ is so small that pairs have no keys of their own.
+            ValueError: θ has fewer than `OWN_KEYS` parameters.
         """
         if theta.size < OWN_KEYS:
             raise ValueError(
@@ -84,9 +104,14 @@ class Layout(NamedTuple):
         return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.num_pairs))
 
     def numbers(self, epsilon: Array, theta: Array) -> Array:
-        """Return the perturbation ε of one pair, [P], which may be given as its key."""
+        """Return the perturbation of one pair, [P].
+
+        Args:
+            epsilon: the perturbation itself, the single 0 of `zero`, or the key to draw it.
+            theta: θ, flat, [P]; only its shape and dtype matter.
+        """
         if not jnp.issubdtype(epsilon.dtype, jax.dtypes.prng_key):
-            return jnp.broadcast_to(epsilon, theta.shape)  # that of `zero` is a single number
+            return jnp.broadcast_to(epsilon, theta.shape)
         sigma = jnp.asarray(self.sigma, theta.dtype)
         return sigma * jax.random.normal(epsilon, theta.shape, theta.dtype)
 
@@ -94,9 +119,9 @@ class Layout(NamedTuple):
         """Return Σ_pairs w (L(θ + ε) - L(θ - ε)), [P].
 
         Args:
-            difference: of losses, [n].
-            weight: w, in this layout, or the keys of the perturbations, [n].
-            theta: θ, flat.
+            difference: L(θ + ε) - L(θ - ε), [n].
+            weight: w in the shape of ε, or the keys of the perturbations that are w, [n].
+            theta: θ, flat, [P]; only its shape and dtype matter.
         """
         if weight.ndim == 2:
             return difference @ weight if self.chunked else weight @ difference
@@ -107,7 +132,15 @@ class Layout(NamedTuple):
         return jax.lax.scan(add, jnp.zeros_like(theta), (difference, weight))[0]
 
     def over_pairs(self, fn: Callable, context_mapped: bool) -> Callable:
-        """Lift `fn(context, *xs)` over pairs; `context` has a pair axis where `context_mapped`."""
+        """Lift a function of one pair to all pairs.
+
+        Args:
+            fn: `(context, *xs)`.
+            context_mapped: whether every pair has a context of its own; otherwise they share one.
+
+        Returns:
+            `(context, *xs)` of arrays that have an axis of pairs, also in the context if mapped.
+        """
 
         def all_at_once(context: Any, *xs: Any) -> Any:
             in_axes = (-1 if context_mapped else None, *[-1] * len(xs))
@@ -121,13 +154,22 @@ class Layout(NamedTuple):
         return in_chunks if self.chunked else all_at_once
 
     def over_particles(self, fn: Callable, context_mapped: bool, unravel: Callable) -> Callable:
-        """Lift `fn(context, unravel(θ ± ε), state)` over both signs of every pair; θ is flat."""
+        """Lift a function of one particle to both particles of every pair.
+
+        Args:
+            fn: `(context, perturbed θ, state)`.
+            context_mapped: whether every pair has a context of its own; otherwise all share one.
+            unravel: from a flat θ, [P], to its tree.
+
+        Returns:
+            `(context, θ, ε, states)`, θ flat; one particle of a pair gets θ + ε, the other θ - ε.
+        """
 
         def all_at_once(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
             def one(context: Any, perturbed: Array, state: State) -> Any:
                 return fn(context, unravel(perturbed), state)
 
-            # θ ± ε is formed here, [P, 2, n]: formed under vmap it would have particles first.
+            # Form θ ± ε here, [P, 2, n]: inside the vmap its particle axes would come first.
             perturbed = theta[:, None, None] + jnp.stack([epsilon, -epsilon], axis=1)
             lifted = self.over_pairs(one, context_mapped)
             both_signs = jax.vmap(lifted, (None, -2, -2), -2)
@@ -139,11 +181,11 @@ class Layout(NamedTuple):
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
-                # Added leaf by leaf, large weights are written once; cut from a flat sum, twice.
+                # Add leaf by leaf: a flat sum would be written, then once more as a tree.
                 numbers = unravel(self.numbers(epsilon[pair], theta))
                 return fn(own, jax.tree.map(lambda m, e: m + sign * e, mean, numbers), state)
 
-            # One map, not one per sign: every level of mapping copies the states in and out.
+            # Use one map over all particles: a second one, over signs, would copy states once more.
             n = self.num_pairs
             pairs = jnp.tile(jnp.arange(n), 2)
             signs = jnp.repeat(jnp.array([1.0, -1.0], theta.dtype), n)
@@ -154,7 +196,12 @@ class Layout(NamedTuple):
         return in_chunks if self.chunked else all_at_once
 
     def replicate(self, tree: Any, mapped: bool) -> Any:
-        """Give every particle a copy of `tree`; a `mapped` tree already has a pair axis."""
+        """Give every particle a copy of a tree.
+
+        Args:
+            tree: of arrays.
+            mapped: whether they have an axis of pairs, so that only the two signs share an entry.
+        """
 
         def copies(leaf: Array) -> Array:
             one_sign = leaf.shape
@@ -165,79 +212,3 @@ class Layout(NamedTuple):
             return jnp.broadcast_to(leaf, (*leaf.shape[:-2], 2, self.num_pairs))
 
         return jax.tree.map(copies, tree)
-
-
-class Paths(NamedTuple):
-    """How states begin and move.
-
-    Attributes:
-        begin: `(unravel, θ, ε, clock) -> states` at the start of an inner problem; θ is flat, [P].
-        advance: `(unravel, θ, ε, clock, states) -> (states, losses[2, n])`: K inner steps.
-        state_axis: axis of the pairs in the leaves of `states`.
-        extra_unrolls: unrolls beside those of the N particles.
-    """
-
-    begin: Callable[..., State]
-    advance: Callable[..., tuple[State, Array]]
-    state_axis: int
-    extra_unrolls: int
-
-
-def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:
-    """Every particle keeps its own state over the whole inner problem (full ES, PES, ES-Single)."""
-
-    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
-        def one(clock: Clock, perturbed: Theta, _: None) -> State:
-            return task.init_state(stream(clock.key, "init_state"), perturbed)
-
-        return layout.over_particles(one, breakstep, unravel)(clock, theta, epsilon, None)
-
-    def advance(
-        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
-    ) -> tuple[State, Array]:
-        def run(length: int, clock: Clock, states: State) -> tuple[State, Array]:
-            def one(clock: Clock, perturbed: Theta, state: State) -> tuple[State, Array]:
-                return unroll(task.step, clock.key, perturbed, state, clock.t, length)
-
-            return layout.over_particles(one, breakstep, unravel)(clock, theta, epsilon, states)
-
-        if layout.chunked or truncation == 1:
-            return run(truncation, clock, states)
-
-        # Steps outside, particles inside: a scan under vmap would move particle axes to the front.
-        def body(states: State, k: Array) -> tuple[State, Array]:
-            return run(1, clock._replace(t=clock.t + k), states)
-
-        states, losses = jax.lax.scan(body, states, jnp.arange(truncation, dtype=jnp.int32))
-        return states, losses.sum(axis=0)
-
-    return Paths(begin, advance, state_axis=1 if layout.chunked else -1, extra_unrolls=0)
-
-
-def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:
-    """One unperturbed state (breakstep: one a pair) that every unroll starts from (Algorithm 1)."""
-    particles = persistent_paths(task, truncation, layout, breakstep)
-
-    def over_paths(fn: Callable) -> Callable:
-        return layout.over_pairs(fn, context_mapped=True) if breakstep else fn
-
-    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
-        def one(clock: Clock) -> State:
-            return task.init_state(stream(clock.key, "init_state"), unravel(theta))
-
-        return over_paths(one)(clock)
-
-    def advance(
-        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
-    ) -> tuple[State, Array]:
-        def one(context: tuple[Clock, State]) -> State:
-            clock, state = context
-            return unroll(task.step, clock.key, unravel(theta), state, clock.t, truncation)[0]
-
-        _, losses = particles.advance(
-            unravel, theta, epsilon, clock, layout.replicate(states, mapped=breakstep)
-        )
-        return over_paths(one)((clock, states)), losses
-
-    extra_unrolls = layout.num_pairs if breakstep else 1
-    return Paths(begin, advance, state_axis=layout.pair_axis, extra_unrolls=extra_unrolls)

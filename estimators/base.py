@@ -1,8 +1,9 @@
 """The contract of a gradient estimator.
 
-An `Estimator` is a tuple of pure functions, as in optax and blackjax. `step` is all a user needs;
-it is `update` after `sample`, and a runner may sample many steps ahead in one call, because drawing
-the noise of one unroll costs more in overhead than in arithmetic.
+An `Estimator` is a tuple of pure functions, as in optax and blackjax. To use one, call `init` once
+and then `step` for every update of θ. A runner may split `step` in two: draw the noise of many
+steps in one call of `sample`, then call `update` for each. That is faster, because drawing the
+noise of one unroll costs more in overhead than in arithmetic.
 """
 
 from collections.abc import Callable
@@ -21,12 +22,13 @@ class Info(NamedTuple):
     """What one step of an estimator reports.
 
     Attributes:
-        loss: float scalar, summed loss of this truncated unroll, averaged over particles.
-        inner_steps: int32 scalar, inner steps by which problems moved on, summed over particles.
-        num_resets: int32 scalar, inner problems begun in this step (the very first ones included).
+        loss: float scalar, loss summed over the unroll and averaged over particles.
+        inner_steps: int32 scalar, inner steps by which the particles' problems moved on, summed
+            over particles; in truncated ES the mean paths count as well.
+        num_resets: int32 scalar, inner problems begun in this step; the very first ones count.
         finite: bool scalar, whether every entry of the gradient is finite.
-        steps: int32 scalar, inner steps by which every inner problem moved on: K, or what was left
-            of a problem of its own length.
+        steps: int32 scalar, inner steps by which every inner problem moved on: K, or fewer where a
+            problem with a length of its own came to its end.
         ended: bool scalar, whether every inner problem has now come to its end.
     """
 
@@ -43,10 +45,12 @@ class Estimator(NamedTuple):
 
     Attributes:
         init: `(key, θ) -> state`.
-        step: `(key, θ, state) -> (gradient, state, Info)`; the gradient has θ's tree.
+        step: `(key, θ, state) -> (gradient, state, Info)`, one unroll; the gradient has θ's tree.
         sample: `(key, θ) -> sample`, the randomness of one step; uses only the shapes of θ.
         update: `(sample, θ, state) -> (gradient, state, Info)`, so that
             `step(key, θ, state) == update(sample(key, θ), θ, state)`.
+        truncation: K, inner steps per unroll; for full ES it is T. An unroll in which a problem
+            with a length of its own ends has fewer: `Info.steps` counts them.
         rebuild: `(task, **changes) -> Estimator`: the same estimator with another task or other
             hyperparameters, which may be traced; `None` unless a runner has set it.
     """
@@ -55,20 +59,29 @@ class Estimator(NamedTuple):
     step: Callable[[Key, Theta, State], tuple[Theta, State, Info]]
     sample: Callable[[Key, Theta], Sample]
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]]
+    truncation: int
     rebuild: Callable[..., "Estimator"] | None = None
 
 
 def make_estimator(
     init: Callable[[Key, Theta], State],
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]],
+    truncation: int,
     sample: Callable[[Key, Theta], Sample] = lambda key, theta: key,
 ) -> Estimator:
-    """Join `sample` and `update` into an `Estimator`; by default the sample is the key itself."""
+    """Return the `Estimator` whose `step` is `update` after `sample`.
+
+    Args:
+        init: `Estimator.init`.
+        update: `Estimator.update`.
+        truncation: K, inner steps per unroll.
+        sample: `Estimator.sample`; by default the sample is the key itself.
+    """
 
     def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
         return update(sample(key, theta), theta, state)
 
-    return Estimator(init, step, sample, update)
+    return Estimator(init, step, sample, update, truncation)
 
 
 def all_finite(tree: Any) -> Array:
@@ -91,7 +104,12 @@ def check_truncation(task: Task, truncation: int) -> None:
 
 
 def check_horizon(task: Task, who: str) -> None:
-    """Raise ValueError unless all inner problems of the task have one length T."""
+    """Raise ValueError unless all inner problems of the task have one length T.
+
+    Args:
+        task: to check.
+        who: what needs the length; the error message begins with it.
+    """
     if not isinstance(task.horizon, int):
         this = "this one never ends" if task.horizon is None else "here each has its own"
         raise ValueError(f"{who} needs a task with a horizon that its problems share: {this}")

@@ -1,7 +1,7 @@
 """ES-Gen: a fresh perturbation every `resample_every` unrolls (App. F, Algorithm 4).
 
-The bridge between the two: `resample_every=1` is PES, `resample_every >= T/K` is ES-Single. Its
-variance is that of PES with T/(K · resample_every) unrolls.
+The bridge between PES, which draws one in every unroll, and ES-Single, which draws one per inner
+problem.
 """
 
 from typing import Unpack
@@ -9,41 +9,54 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from estimators._antithetic import ESOptions, Fresh, Rule, antithetic_es
+from estimators._antithetic import ESOptions, Fresh, Rule, Unroll, antithetic_es
 from estimators.base import Estimator
 from tasks.base import Array, Task
 
 
 def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> Estimator:
-    """Build the estimator.
+    """Build ES-Gen (App. F, Algorithm 4): a fresh perturbation every `resample_every` unrolls.
+
+    `resample_every=1` is PES, `resample_every >= T/K` is ES-Single. Unbiased for quadratic
+    problems, with the variance of PES with T/(K M) unrolls. A step costs N K inner steps; P N/2
+    numbers are drawn in one step of M (with `breakstep` whenever a pair needs a fresh ε).
 
     Args:
         task: the inner problem.
-        resample_every: M, unrolls between fresh perturbations, at least 1.
-        **options: those of `antithetic_es`.
+        resample_every: M >= 1, unrolls between fresh perturbations.
+        **options: the hyperparameters of every antithetic ES estimator:
+            num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
+            sigma (float): σ > 0, the standard deviation of ε.
+            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
+                Every K M inner steps get a fresh ε.
+            breakstep (bool): whether every pair has an inner problem of its own, each at another
+                inner step. The task needs a horizon. By default all pairs share one problem.
+            chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
+                in its cache; all by default. Results change by rounding only.
+
+    Returns:
+        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
+        tree, the next state, and `Info`. The gradients of all unrolls of a problem add up to ∇L.
 
     Raises:
-        ValueError: if `resample_every` is below 1, or as `antithetic_es`.
+        ValueError: a hyperparameter is out of the range given here.
     """
     if resample_every < 1:
         raise ValueError(f"resample_every={resample_every} must be at least 1 (1 is PES)")
-    row_shape = (1, -1) if options.get("chunk_size") is None else (-1, 1)
 
     def begin(fresh: Fresh) -> tuple[Array, Array]:
         zero = jnp.zeros_like(fresh())
         return zero, zero
 
-    def unroll(
-        fresh: Fresh, memory: tuple[Array, Array], j: Array
-    ) -> tuple[tuple[Array, Array], Array, Array]:
-        redraw = j % resample_every == 0  # () in lockstep, [N/2] in breakstep
+    def unroll(fresh: Fresh, memory: tuple[Array, Array], j: Array) -> Unroll:
+        redraw = j % resample_every == 0
 
         def redrawn() -> tuple[Array, Array]:
-            (epsilon, xi), new, mask = memory, fresh(), redraw.reshape(row_shape)
-            return jnp.where(mask, new, epsilon), jnp.where(mask, xi + new, xi)
+            (epsilon, xi), new = memory, fresh()
+            return jnp.where(redraw, new, epsilon), jnp.where(redraw, xi + new, xi)
 
         epsilon, xi = jax.lax.cond(redraw.any(), redrawn, lambda: memory)
-        return (epsilon, xi), epsilon, xi
+        return Unroll(memory=(epsilon, xi), perturbation=epsilon, weight=xi)
 
     rule = Rule(begin, unroll, redraws=resample_every == 1)
     return antithetic_es(task, rule, **options)

@@ -1,35 +1,53 @@
 """ES-Single: one perturbation per particle, kept for the whole inner problem (Algorithm 2).
 
-Unbiased for quadratic problems (Prop. 3.1); with N particles tr Var = 2(P + 1)/N |∇L|² whatever
-the number of unrolls (Prop. 3.2). Cost per step: N K inner steps; P N/2 numbers drawn per inner
-problem (in breakstep whenever that of a pair begins).
+A perturbation is its own weight, so that there is nothing to sum up between unrolls.
 """
 
 from typing import Unpack
 
-from estimators._antithetic import ESOptions, Rule, antithetic_es
+from estimators._antithetic import ESOptions, Fresh, Rule, Unroll, antithetic_es
 from estimators.base import Estimator
-from tasks.base import Task
+from tasks.base import Array, Task
 
 
 def es_single(
     task: Task, *, store_perturbations: bool = True, **options: Unpack[ESOptions]
 ) -> Estimator:
-    """Build the estimator.
+    """Build ES-Single (Algorithm 2): one perturbation per particle and inner problem.
+
+    Unbiased for quadratic problems (Prop. 3.1), with a total variance of 2(P + 1)/N |∇L|² for any
+    number of unrolls (Prop. 3.2). A step costs N K inner steps; P N/2 numbers are drawn per inner
+    problem.
 
     Args:
         task: the inner problem.
-        store_perturbations: keep ε, P N/2 numbers; otherwise only the keys to draw it again, three
-            times per unroll: for memory, against time. The estimates are the same but for rounding.
-        **options: those of `antithetic_es`.
+        store_perturbations: whether to keep ε, P N/2 numbers, between steps (default). Otherwise
+            one key per pair is kept, and ε drawn from it three times per step: less memory, more
+            time. Results change by rounding only. It takes a `chunk_size`, and P >= 1024.
+        **options: the hyperparameters of every antithetic ES estimator:
+            num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
+            sigma (float): σ > 0, the standard deviation of ε.
+            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
+                K = T is full ES.
+            breakstep (bool): whether every pair has an inner problem of its own, each at another
+                inner step. The task needs a horizon. By default all pairs share one problem.
+            chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
+                in its cache; all by default. Results change by rounding only.
+
+    Returns:
+        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
+        tree, the next state, and `Info`. The gradients of all unrolls of a problem add up to ∇L.
 
     Raises:
-        ValueError: as `antithetic_es`.
+        ValueError: a hyperparameter is out of the range given here. Where θ is too small for
+            `store_perturbations=False`, `init` raises it.
     """
-    rule = Rule(
-        begin=lambda fresh: fresh(),  # ε is drawn once, when the inner problem begins,
-        unroll=lambda fresh, epsilon, j: (epsilon, epsilon, epsilon),  # kept, and is the weight
-        redraws=False,
-        stores=store_perturbations,
-    )
+
+    def begin(fresh: Fresh) -> Array:
+        return fresh()
+
+    def unroll(fresh: Fresh, epsilon: Array, j: Array) -> Unroll:
+        return Unroll(memory=epsilon, perturbation=epsilon, weight=epsilon)
+
+    rule = Rule(begin, unroll, redraws=False, stores=store_perturbations)
     return antithetic_es(task, rule, **options)

@@ -1,7 +1,6 @@
-"""Full-unroll ES: one estimate, and one outer update, per whole inner problem (Eq. 3).
+"""Full-unroll ES: one estimate, and one update of θ, per whole inner problem (Eq. 3).
 
-ES-Single with K = T: the reference that truncations are measured against. Cost per step: N T inner
-steps.
+It is ES-Single with K = T: the reference that truncated estimators are measured against.
 """
 
 from estimators.base import Estimator, check_horizon
@@ -17,17 +16,24 @@ def full_es(
     breakstep: bool = False,
     chunk_size: int | None = None,
 ) -> Estimator:
-    """Build the estimator.
+    """Build full ES (Eq. 3): every step runs a whole inner problem.
+
+    Unbiased for quadratic problems. A step costs N T inner steps and P N/2 random numbers.
 
     Args:
-        task: the inner problem; it must have a horizon.
-        num_particles: N; this and what follows as in `antithetic_es`.
-        sigma: σ.
-        breakstep: whether each pair has an inner problem of its own.
-        chunk_size: particles that run at a time.
+        task: the inner problem; all its problems have one horizon T.
+        num_particles: N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
+        sigma: σ > 0, the standard deviation of ε.
+        breakstep: whether every pair has an inner problem, and so data, of its own.
+        chunk_size: particles that run at a time on a CPU, 1 to N, to keep large states in its
+            cache; all by default. Results change by rounding only.
+
+    Returns:
+        An `Estimator` whose `step(key, θ, state)` returns an estimate of ∇L, in θ's tree, the next
+        state, and `Info`. Its `truncation` is T.
 
     Raises:
-        ValueError: if the task has no horizon, or as `antithetic_es`.
+        ValueError: the task has no such horizon, or a hyperparameter is out of the range given.
     """
     check_horizon(task, "full_es")
     return es_single(

@@ -1,27 +1,52 @@
 """Persistent ES: a fresh perturbation in every unroll, weighted by the sum of all so far.
 
-ξ += ε comes before the weighting, so that a loss is credited to the perturbation that produced it.
-Unbiased like ES-Single, but its variance depends on how the gradients of different unrolls
-correlate: it grows with the number of unrolls when they do not. Vicol, Metz and Sohl-Dickstein
-(ICML 2021); Sec. 2 of the paper. Cost per step: N K inner steps and P N/2 numbers drawn.
+A loss depends on the perturbations of all unrolls up to its own. ξ is their sum, and this unroll's
+perturbation is added to it before it becomes the weight.
 """
 
 from typing import Unpack
 
 import jax.numpy as jnp
 
-from estimators._antithetic import ESOptions, Fresh, Rule, antithetic_es
+from estimators._antithetic import ESOptions, Fresh, Rule, Unroll, antithetic_es
 from estimators.base import Estimator
 from tasks.base import Array, Task
 
 
 def pes(task: Task, **options: Unpack[ESOptions]) -> Estimator:
-    """Build the estimator; hyperparameters and errors are those of `antithetic_es`."""
+    """Build Persistent ES (Vicol, Metz and Sohl-Dickstein, ICML 2021; Sec. 2 of the paper).
 
-    def unroll(fresh: Fresh, xi: Array, j: Array) -> tuple[Array, Array, Array]:
+    Unbiased for quadratic problems, as ES-Single is. Its variance depends on how the gradients of
+    different unrolls correlate, and grows with the number of unrolls if they do not. A step costs
+    N K inner steps and P N/2 random numbers.
+
+    Args:
+        task: the inner problem.
+        **options: the hyperparameters of every antithetic ES estimator:
+            num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
+            sigma (float): σ > 0, the standard deviation of ε.
+            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
+                Every K inner steps get a fresh ε.
+            breakstep (bool): whether every pair has an inner problem of its own, each at another
+                inner step. The task needs a horizon. By default all pairs share one problem.
+            chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
+                in its cache; all by default. Results change by rounding only.
+
+    Returns:
+        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
+        tree, the next state, and `Info`. The gradients of all unrolls of a problem add up to ∇L.
+
+    Raises:
+        ValueError: a hyperparameter is out of the range given here.
+    """
+
+    def begin(fresh: Fresh) -> Array:
+        return jnp.zeros_like(fresh())
+
+    def unroll(fresh: Fresh, xi: Array, j: Array) -> Unroll:
         epsilon = fresh()
         xi = xi + epsilon
-        return xi, epsilon, xi
+        return Unroll(memory=xi, perturbation=epsilon, weight=xi)
 
-    rule = Rule(begin=lambda fresh: jnp.zeros_like(fresh()), unroll=unroll, redraws=True)
+    rule = Rule(begin, unroll, redraws=True)
     return antithetic_es(task, rule, **options)

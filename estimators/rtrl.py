@@ -69,4 +69,4 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         clock, info = path_info(clock, truncation, begins, loss, gradient)
         return unravel(gradient), RTRLState(clock, end, jacobian), info
 
-    return make_estimator(init, update)
+    return make_estimator(init, update, truncation)

@@ -53,4 +53,4 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
         clock, info = path_info(clock, truncation, begins, value, gradient)
         return gradient, TBPTTState(clock, end), info
 
-    return make_estimator(init, update)
+    return make_estimator(init, update, truncation)

@@ -1,25 +1,49 @@
-"""Truncated ES: fresh perturbations in every unroll, from one common state (Algorithm 1).
+"""Truncated ES: fresh perturbations in every unroll, all from one unperturbed state (Algorithm 1).
 
-The particles of an unroll start from the mean path's state and are thrown away after it; the mean
-path then advances with θ itself, before θ is updated. No loss sees a perturbation older than K
-steps: biased. Cost per step: (N + 1) K inner steps; in breakstep, where every pair has a mean path
-of its own, (N + N/2) K.
+The particles of an unroll are thrown away after it. The unperturbed path then takes the same K
+inner steps with θ itself, before θ is updated, to where the next unroll starts.
 """
 
 from typing import Unpack
 
-from estimators._antithetic import ESOptions, Fresh, Rule, antithetic_es
-from estimators._particles import mean_path
+from estimators._antithetic import ESOptions, Fresh, Rule, Unroll, antithetic_es
+from estimators._paths import mean_path
 from estimators.base import Estimator
 from tasks.base import Array, Task
 
 
 def truncated_es(task: Task, **options: Unpack[ESOptions]) -> Estimator:
-    """Build the estimator; hyperparameters and errors are those of `antithetic_es`."""
+    """Build truncated ES (Algorithm 1): the effect of θ is followed for one unroll only.
 
-    def unroll(fresh: Fresh, memory: tuple, j: Array) -> tuple[tuple, Array, Array]:
+    Biased for K < T: no loss depends on a perturbation from an earlier unroll. A step costs
+    (N + 1) K inner steps, with `breakstep` (N + N/2) K, and P N/2 random numbers.
+
+    Args:
+        task: the inner problem.
+        **options: the hyperparameters of every antithetic ES estimator:
+            num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
+            sigma (float): σ > 0, the standard deviation of ε.
+            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
+                A longer truncation has less bias.
+            breakstep (bool): whether every pair has an inner problem of its own, each at another
+                inner step. The task needs a horizon. By default all pairs share one problem.
+            chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
+                in its cache; all by default. Results change by rounding only.
+
+    Returns:
+        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient of the
+        unroll's losses, in θ's tree, the next state, and `Info`.
+
+    Raises:
+        ValueError: a hyperparameter is out of the range given here.
+    """
+
+    def begin(fresh: Fresh) -> tuple:
+        return ()
+
+    def unroll(fresh: Fresh, memory: tuple, j: Array) -> Unroll:
         epsilon = fresh()
-        return memory, epsilon, epsilon
+        return Unroll(memory=(), perturbation=epsilon, weight=epsilon)
 
-    rule = Rule(begin=lambda fresh: (), unroll=unroll, redraws=True)
+    rule = Rule(begin, unroll, redraws=True)
     return antithetic_es(task, rule, paths=mean_path, **options)

@@ -94,7 +94,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
         clock, info = path_info(clock, truncation, begins, losses.sum(), gradient)
         return unravel(gradient), UOROState(clock, *end), info
 
-    return make_estimator(init, update)
+    return make_estimator(init, update, truncation)
 
 
 def _balance(theta_part: Array, state_part: Array) -> Array:

@@ -7,31 +7,49 @@ import optax
 import estimators
 from tasks.base import Array, Key, Task, summed_loss
 
-
-def height(x: Array) -> Array:
-    """Return the height of the valley at x, [2]: 0 at (1, 1)."""
-    return (1 - x[0]) ** 2 + 10 * (x[1] - x[0] ** 2) ** 2
+HORIZON = 100  # steps of gradient descent in an inner problem
 
 
-def begin(key: Key, theta: Array) -> tuple[Array, Array]:
-    """Return where an inner problem begins: a place, and no velocity."""
-    return jnp.array([-1.0, 1.0]), jnp.zeros(2)
+def height(place: Array) -> Array:
+    """Return the height of the valley at a place, [2]; the lowest point, of height 0, is (1, 1)."""
+    return (1 - place[0]) ** 2 + 10 * (place[1] - place[0] ** 2) ** 2
 
 
-def step(key: Key, theta: Array, state: tuple, t: Array) -> tuple[tuple, Array]:
-    """Return the state after a step with log learning rate θ₀ and momentum σ(θ₁), and the loss."""
-    velocity = jax.nn.sigmoid(theta[1]) * state[1] - jnp.exp(theta[0]) * jax.grad(height)(state[0])
-    return (state[0] + velocity, velocity), height(state[0] + velocity)
+def init_theta(key: Key) -> Array:
+    """Return the outer parameters to begin with: log learning rate, and logit of the momentum."""
+    return jnp.array([-7.0, 0.0])
 
 
-total, theta, key = summed_loss(begin, step, 100), jnp.array([-7.0, 0.0]), jax.random.key(0)
-task = Task(lambda key: theta, begin, step, 100, lambda *at: {"meta_loss": total(*at)})
+def init_state(key: Key, theta: Array) -> dict[str, Array]:
+    """Return the state in which an inner problem begins: at (-1, 1), at rest."""
+    return {"place": jnp.array([-1.0, 1.0]), "velocity": jnp.zeros(2)}
+
+
+def step(key: Key, theta: Array, state: dict[str, Array], t: Array) -> tuple[dict, Array]:
+    """Take one step of gradient descent with momentum; return the new state and the loss there."""
+    learning_rate, momentum = jnp.exp(theta[0]), jax.nn.sigmoid(theta[1])
+    slope = jax.grad(height)(state["place"])
+    velocity = momentum * state["velocity"] - learning_rate * slope
+    place = state["place"] + velocity
+    return {"place": place, "velocity": velocity}, height(place)
+
+
+def evaluate(key: Key, theta: Array) -> dict[str, Array]:
+    """Return the loss summed over an inner problem: what the outer parameters are tuned for."""
+    return {"meta_loss": summed_loss(init_state, step, HORIZON)(key, theta)}
+
+
+task = Task(init_theta, init_state, step, HORIZON, evaluate)
 estimator = estimators.es_single(task, num_particles=20, sigma=0.1, truncation=10)
-optimizer, update = optax.adam(0.03), jax.jit(estimator.step)
-state, moments = estimator.init(key, theta), optimizer.init(theta)
+estimate = jax.jit(estimator.step)
+optimizer = optax.adam(learning_rate=0.03)
+key = jax.random.key(0)
+theta = task.init_theta(key)
+state = estimator.init(key, theta)
+moments = optimizer.init(theta)
 for i in range(501):
     if i % 100 == 0:
-        print(f"update {i}: meta-loss {task.evaluate(key, theta)['meta_loss']:.1f}, θ = {theta}")
-    gradient, state, _ = update(jax.random.fold_in(key, i), theta, state)
+        print(f"update {i}: meta-loss {evaluate(key, theta)['meta_loss']:.1f}, θ = {theta}")
+    gradient, state, info = estimate(jax.random.fold_in(key, i), theta, state)
     change, moments = optimizer.update(gradient, moments)
     theta = optax.apply_updates(theta, change)

@@ -179,7 +179,7 @@ def test_no_two_new_estimators_look_alike_and_the_last_colour_is_said():
 
 def test_the_example_is_short_and_tunes_its_problem():
     text = (ROOT / "examples/own_task.py").read_text()
-    assert len(text.splitlines()) < 40
+    assert len(text.splitlines()) <= 55
     command = [sys.executable, "-m", "examples.own_task"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     losses = [float(loss) for loss in re.findall(r"meta-loss ([\d.]+)", done.stdout)]

@@ -134,7 +134,10 @@ def constant(*gradient):
         estimate = jnp.array(gradient)
         return estimate, state, Info(jnp.zeros(()), one, one, all_finite(estimate), one, no)
 
-    return lambda task: make_estimator(lambda key, theta: jnp.zeros(()), update)
+    def make(task):
+        return make_estimator(lambda key, theta: jnp.zeros(()), update, truncation=1)
+
+    return make
 
 
 FROM_ZERO = QUADRATIC._replace(
