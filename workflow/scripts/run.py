@@ -45,9 +45,10 @@ def execute(
         for path in (output, sidecar, checkpoint_path):
             store.remove_leftovers(path)
         protocols.configure()
+        identity = _identity(job)
         resolved = resolve.resolve(job, tuned, trained)
         assembled = protocols.assemble(resolved.spec, _data(job))
-        identity = _identity(job) | resolved.taken
+        identity |= resolved.taken
         environment = provenance.environment()
         # A checkpoint is resumed only where its numbers would go on with the same rounding.
         platform = {name: environment[name] for name in ("jax", "backend")}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers import synthetic_runs
-from workflow.lib.claims import ledger, statistics
+from workflow.lib.claims import ledger, variance
 from workflow.lib.common import stats
 from workflow.lib.plan import spec
 from workflow.lib.results import sweeps
@@ -76,10 +76,10 @@ def test_the_jackknife_covers_a_slope():
 
 def test_statistics_of_the_study(tables):
     seeds = tables["variance_unrolls_seeds"]
-    slope = statistics.unroll_slope(seeds, 0.05, sweep="pes_random", metric="variance", fewest=100)
+    slope = variance.unroll_slope(seeds, 0.05, sweep="pes_random", metric="variance", fewest=100)
     assert slope.interval.value == pytest.approx(1.0, abs=0.03)
     assert slope.n == 20
-    half = statistics.mean_ratio(
+    half = variance.mean_ratio(
         seeds, 0.05, run="pes_repeat_1", reference="es_single_repeat_1", metric="variance"
     )
     assert half.interval.low < half.interval.value < half.interval.high
@@ -89,10 +89,10 @@ def test_statistics_of_the_study(tables):
 def test_the_worst_ratio_to_theory_is_found(tables):
     seeds = tables["variance_unrolls_seeds"].copy()
     chosen = {"sweep": "es_single_real", "theory": "theory_real", "metric": "variance"}
-    good = statistics.worst_theory_ratio(seeds, 0.05, **chosen).interval
+    good = variance.worst_theory_ratio(seeds, 0.05, **chosen).interval
     assert 0.9 < good.low < good.value < good.high < 1.1
     seeds.loc[seeds["run"] == "es_single_real_20", "value"] *= 1.5
-    bad = statistics.worst_theory_ratio(seeds, 0.05, **chosen).interval
+    bad = variance.worst_theory_ratio(seeds, 0.05, **chosen).interval
     assert bad.value == pytest.approx(1.5, abs=0.05)
     assert ledger.verdict(bad, "within", [0.8, 1.25]) == "INCONCLUSIVE"
 
@@ -109,12 +109,12 @@ def test_noise_growth_ignores_the_level_and_counts_no_step_across_a_reset():
         for metric, values in metrics.items()
     ]
     rows = pd.concat(frames).assign(experiment="toy", run="pes", status="ok")
-    estimate = statistics.noise_growth(rows, 0.05, run="pes")
+    estimate = variance.noise_growth(rows, 0.05, run="pes")
     first, last = 2.0**2 / 2, (4.0**2 / 2 + 6.0**2 / 2) / 2
     assert estimate.interval.value == pytest.approx(last / first)
     assert estimate.n == 3
     assert math.isfinite(estimate.interval.low)
     lost = (rows["seed"] == 1) & (rows["metric"] == "gradient") & (rows["outer_step"] == 30)
-    estimate = statistics.noise_growth(rows.assign(value=rows["value"].mask(lost)), 0.05, run="pes")
+    estimate = variance.noise_growth(rows.assign(value=rows["value"].mask(lost)), 0.05, run="pes")
     assert (estimate.interval.value, estimate.n) == (math.inf, 3)
     assert math.isnan(estimate.interval.high)
