@@ -30,7 +30,7 @@ def es_single(
             truncation (int): K >= 1, inner steps per unroll; divides the horizon T if there is one.
                 K = T is full ES.
             breakstep (bool): whether every pair has an inner problem of its own, each at another
-                inner step. The task needs a horizon. By default all pairs share one problem.
+                inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
 

@@ -28,7 +28,7 @@ def pes(task: Task, **options: Unpack[ESOptions]) -> Estimator:
             truncation (int): K >= 1, inner steps per unroll, and so per fresh ε; divides the
                 horizon T if there is one.
             breakstep (bool): whether every pair has an inner problem of its own, each at another
-                inner step. The task needs a horizon. By default all pairs share one problem.
+                inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
 

@@ -58,6 +58,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         def column(tangent: Array) -> tuple[State, State]:
             return jax.jvp(state_of, (flat,), (tangent,))
 
+        # A unit vector for each outer parameter gives s_0 and the columns of J_0 = ds_0/dθ.
         return jax.vmap(column, out_axes=(None, 0))(jnp.eye(flat.size, dtype=flat.dtype))
 
     def init(key: Key, theta: Theta) -> RTRLState:
@@ -77,6 +78,8 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         def column(tangent: Array, state_tangent: State) -> tuple:
             return jax.jvp(forward, (flat, start), (tangent, state_tangent))
 
+        # A unit vector and the column of J that it stands for go through the K steps together, and
+        # become the same column of the new J and an entry of the gradient.
         eye = jnp.eye(flat.size, dtype=flat.dtype)
         (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
         clock, info = path_info(clock, truncation, begins, loss, gradient)

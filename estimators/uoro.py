@@ -90,12 +90,15 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
                 end, loss = task.step(step_key, unravel(flat), to_state(flat_state), t)
                 return ravel_pytree(end)[0], loss
 
+            # pushed = (∂f/∂s) s̃, slope = ∂L/∂s · s̃
             _, (pushed, slope) = jax.jvp(lambda s: forward(flat, s), (flat_state,), (state_factor,))
             (end, loss), pull = jax.vjp(lambda flat: forward(flat, flat_state), flat)
             nu = signs(jax.random.fold_in(stream(key, "signs"), k), end)
+            # pulled = νᵀ(∂f/∂θ), direct = ∂L/∂θ
             (pulled,) = pull((nu, jnp.zeros_like(loss)))
             (direct,) = pull((jnp.zeros_like(end), jnp.ones_like(loss)))
             gradient = slope * theta_factor + direct
+            # keep = ρ₀, add = ρ₁
             keep, add = _balance(theta_factor, pushed), _balance(pulled, nu)
             factors = keep * pushed + add * nu, theta_factor / keep + pulled / add
             return (to_state(end), *factors), (loss, gradient)
