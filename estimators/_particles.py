@@ -181,7 +181,7 @@ class Layout(NamedTuple):
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
-                # Add leaf by leaf: a flat sum would be written, then once more as a tree.
+                # Add leaf by leaf: a flat θ ± ε would be written to memory, then its leaves again.
                 numbers = unravel(self.numbers(epsilon[pair], theta))
                 return fn(own, jax.tree.map(lambda m, e: m + sign * e, mean, numbers), state)
 
@@ -200,7 +200,8 @@ class Layout(NamedTuple):
 
         Args:
             tree: of arrays.
-            mapped: whether they have an axis of pairs, so that only the two signs share an entry.
+            mapped: whether they have an axis of pairs already; if so, the two particles of a pair
+                get copies of its entry.
         """
 
         def copies(leaf: Array) -> Array:

@@ -19,7 +19,8 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
 
     `resample_every=1` is PES, `resample_every >= T/K` is ES-Single. Unbiased for quadratic
     problems, with the variance of PES with T/(K M) unrolls. A step costs N K inner steps; P N/2
-    numbers are drawn in one step of M (with `breakstep` whenever a pair needs a fresh ε).
+    numbers are drawn in every M-th step (with `breakstep`, in every step in which a pair needs a
+    fresh ε).
 
     Args:
         task: the inner problem.
@@ -27,16 +28,17 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
         **options: the hyperparameters of every antithetic ES estimator:
             num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
             sigma (float): σ > 0, the standard deviation of ε.
-            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
-                Every K M inner steps get a fresh ε.
+            truncation (int): K >= 1, inner steps per unroll; divides the horizon T if there is one.
+                A fresh ε comes every K M inner steps.
             breakstep (bool): whether every pair has an inner problem of its own, each at another
-                inner step. The task needs a horizon. By default all pairs share one problem.
+                inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
 
     Returns:
-        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
-        tree, the next state, and `Info`. The gradients of all unrolls of a problem add up to ∇L.
+        An `Estimator`. Its `step(key, θ, state)` runs one unroll, with a fresh ε in every M-th of
+        an inner problem, and returns the gradient, in θ's tree, the next state, and `Info`. The
+        gradients of all unrolls of an inner problem add up to an estimate of ∇L.
 
     Raises:
         ValueError: a hyperparameter is out of the range given here.

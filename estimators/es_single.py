@@ -23,20 +23,21 @@ def es_single(
         task: the inner problem.
         store_perturbations: whether to keep ε, P N/2 numbers, between steps (default). Otherwise
             one key per pair is kept, and ε drawn from it three times per step: less memory, more
-            time. Results change by rounding only. It takes a `chunk_size`, and P >= 1024.
+            time. Needs a `chunk_size` and P >= 1024. Results change by rounding only.
         **options: the hyperparameters of every antithetic ES estimator:
             num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
             sigma (float): σ > 0, the standard deviation of ε.
-            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
+            truncation (int): K >= 1, inner steps per unroll; divides the horizon T if there is one.
                 K = T is full ES.
             breakstep (bool): whether every pair has an inner problem of its own, each at another
-                inner step. The task needs a horizon. By default all pairs share one problem.
+                inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
 
     Returns:
-        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
-        tree, the next state, and `Info`. The gradients of all unrolls of a problem add up to ∇L.
+        An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns the gradient, in θ's
+        tree, the next state, and `Info`. The gradients of all unrolls of an inner problem add up to
+        an estimate of ∇L.
 
     Raises:
         ValueError: a hyperparameter is out of the range given here. Where θ is too small for

@@ -29,8 +29,8 @@ def full_es(
             cache; all by default. Results change by rounding only.
 
     Returns:
-        An `Estimator` whose `step(key, θ, state)` returns an estimate of ∇L, in θ's tree, the next
-        state, and `Info`. Its `truncation` is T.
+        An `Estimator`. Its `step(key, θ, state)` runs a whole inner problem and returns an estimate
+        of ∇L, in θ's tree, the next state, and `Info`. Its `truncation` is T.
 
     Raises:
         ValueError: the task has no such horizon, or a hyperparameter is out of the range given.

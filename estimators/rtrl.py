@@ -1,8 +1,7 @@
 """Real-time recurrent learning: the exact Jacobian J_t = ds_t/dθ, carried forward.
 
-J_t = (∂f/∂s) J_{t-1} + ∂f/∂θ, gradient = (∂L/∂s) J + ∂L/∂θ: one Jacobian-vector product per outer
-parameter. Unbiased (but for the hysteresis of a moving θ). Cost per step: P forward inner steps
-and memory S P, so small θ only.
+J_t = (∂f/∂s) J_{t-1} + ∂f/∂θ, and the gradient of L_t is (∂L/∂s) J_t + ∂L/∂θ: one Jacobian-vector
+product for each of the P outer parameters (Williams & Zipser, 1989).
 """
 
 from typing import NamedTuple
@@ -17,7 +16,13 @@ from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
 class RTRLState(NamedTuple):
-    """The clock, s_t, and J_t: the tree of s_t with a leading axis of length P."""
+    """State of RTRL.
+
+    Attributes:
+        clock: where the inner problem stands, scalars.
+        state: s_t.
+        jacobian: J_t, the tree of s_t with a leading axis of length P.
+    """
 
     clock: Clock
     state: State
@@ -25,14 +30,22 @@ class RTRLState(NamedTuple):
 
 
 def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
-    """Build the estimator.
+    """Build real-time recurrent learning: exact gradients in forward mode, for few parameters.
+
+    Exact at a fixed θ; when θ is updated within an inner problem, J_t still holds derivatives at
+    its earlier values. An inner step costs P forward-mode steps; the memory is S P numbers, S being
+    those of a state.
 
     Args:
         task: the inner problem, differentiable in θ and s.
-        truncation: K, inner steps per outer update.
+        truncation: K >= 1, inner steps per unroll; divides the horizon T if there is one.
+
+    Returns:
+        An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns the gradient of its
+        losses, in θ's tree, the next state, and `Info`.
 
     Raises:
-        ValueError: if K does not divide the horizon.
+        ValueError: K is below 1 or does not divide the horizon.
     """
     check_truncation(task, truncation)
 
@@ -45,6 +58,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         def column(tangent: Array) -> tuple[State, State]:
             return jax.jvp(state_of, (flat,), (tangent,))
 
+        # A unit vector for each outer parameter gives s_0 and the columns of J_0 = ds_0/dθ.
         return jax.vmap(column, out_axes=(None, 0))(jnp.eye(flat.size, dtype=flat.dtype))
 
     def init(key: Key, theta: Theta) -> RTRLState:
@@ -64,6 +78,8 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
         def column(tangent: Array, state_tangent: State) -> tuple:
             return jax.jvp(forward, (flat, start), (tangent, state_tangent))
 
+        # A unit vector and the column of J that it stands for go through the K steps together, and
+        # become the same column of the new J and an entry of the gradient.
         eye = jnp.eye(flat.size, dtype=flat.dtype)
         (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
         clock, info = path_info(clock, truncation, begins, loss, gradient)

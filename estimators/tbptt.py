@@ -1,9 +1,7 @@
 """Truncated back-propagation through time: reverse mode through the last K inner steps only.
 
-The state that enters a truncation is taken as a constant, and the losses of its K steps are summed
-(Eq. 8); K = T is BPTT. (With the last loss alone, as in the code of the PES paper, influence
-balancing at K = 100 converges, against Fig. 5.) Biased for K < T. Cost per step: K forward and
-backward inner steps, memory for K states.
+The losses of all K steps are summed (Eq. 8). The code of the PES paper takes the last one alone;
+but then influence balancing converges at K = 100, which contradicts Fig. 5.
 """
 
 from typing import NamedTuple
@@ -16,21 +14,34 @@ from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
 class TBPTTState(NamedTuple):
-    """The clock of the inner problem and s_t."""
+    """State of TBPTT.
+
+    Attributes:
+        clock: where the inner problem stands, scalars.
+        state: s_t.
+    """
 
     clock: Clock
     state: State
 
 
 def tbptt(task: Task, *, truncation: int) -> Estimator:
-    """Build the estimator.
+    """Build truncated back-propagation through time (Eq. 8).
+
+    Biased for K < T, because the state in which an unroll starts is taken as a constant; K = T is
+    BPTT, which is exact. A step costs K inner steps forward and K backward, with memory for K
+    states.
 
     Args:
         task: the inner problem, differentiable in θ and s.
-        truncation: K, inner steps per outer update.
+        truncation: K >= 1, inner steps per unroll; divides the horizon T if there is one.
+
+    Returns:
+        An `Estimator`. Its `step(key, θ, state)` back-propagates through one unroll and returns the
+        gradient, in θ's tree, the next state, and `Info`.
 
     Raises:
-        ValueError: if K does not divide the horizon.
+        ValueError: K is below 1 or does not divide the horizon.
     """
     check_truncation(task, truncation)
 

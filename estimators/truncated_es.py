@@ -23,16 +23,17 @@ def truncated_es(task: Task, **options: Unpack[ESOptions]) -> Estimator:
         **options: the hyperparameters of every antithetic ES estimator:
             num_particles (int): N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.
             sigma (float): σ > 0, the standard deviation of ε.
-            truncation (int): K >= 1, inner steps per step; divides the horizon T if there is one.
-                A longer truncation has less bias.
+            truncation (int): K >= 1, inner steps per unroll: the more, the less bias. It divides
+                the horizon T if there is one.
             breakstep (bool): whether every pair has an inner problem of its own, each at another
-                inner step. The task needs a horizon. By default all pairs share one problem.
+                inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
 
     Returns:
-        An `Estimator` whose `step(key, θ, state)` runs one unroll and returns the gradient of the
-        unroll's losses, in θ's tree, the next state, and `Info`.
+        An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns an estimate of the
+        gradient of its losses, the state that it started from held constant; in θ's tree. With it
+        come the next state and `Info`.
 
     Raises:
         ValueError: a hyperparameter is out of the range given here.

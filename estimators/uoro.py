@@ -5,8 +5,7 @@ E[s̃ θ̃ᵀ] = J_t = ds_t/dθ (Tallec & Ollivier, 2018). Each inner step draws
     s̃ ← ρ₀ (∂f/∂s) s̃ + ρ₁ ν,   θ̃ ← θ̃/ρ₀ + νᵀ(∂f/∂θ)/ρ₁,
 
 where ρ₀ and ρ₁ balance the norms of their two terms, for least variance. The gradient is
-(∂L/∂s · s̃) θ̃ + ∂L/∂θ, summed over K inner steps. Unbiased, with a large variance. Cost per inner
-step: one Jacobian-vector and two vector-Jacobian products; memory S + P.
+(∂L/∂s · s̃) θ̃ + ∂L/∂θ, with s̃ and θ̃ from before the inner step, summed over K inner steps.
 """
 
 from typing import NamedTuple
@@ -19,11 +18,18 @@ from estimators._clock import Clock, first_clock, path_info, restarted, where_be
 from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
-STABILISER = 1e-7  # keeps the ratio of two norms finite (predecessor's code)
+STABILISER = 1e-7  # keeps the ratio of two norms finite; as in the code of the PES paper
 
 
 class UOROState(NamedTuple):
-    """The clock, s_t, and the factors s̃ [S] and θ̃ [P], flat."""
+    """State of UORO.
+
+    Attributes:
+        clock: where the inner problem stands, scalars.
+        state: s_t, S numbers.
+        state_factor: s̃, flat, [S].
+        theta_factor: θ̃, flat, [P].
+    """
 
     clock: Clock
     state: State
@@ -32,14 +38,21 @@ class UOROState(NamedTuple):
 
 
 def uoro(task: Task, *, truncation: int = 1) -> Estimator:
-    """Build the estimator.
+    """Build unbiased online recurrent optimization (Tallec & Ollivier, 2018).
+
+    Unbiased, with a large variance. An inner step costs one Jacobian-vector and two
+    vector-Jacobian products; the memory is S + P numbers, S being those of a state.
 
     Args:
         task: the inner problem, differentiable in θ and s; the leaves of s are floating-point.
-        truncation: K, inner steps per outer update.
+        truncation: K >= 1, inner steps per unroll; divides the horizon T if there is one.
+
+    Returns:
+        An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns a random estimate of
+        the gradient of its losses, in θ's tree, the next state, and `Info`.
 
     Raises:
-        ValueError: if K does not divide the horizon.
+        ValueError: K is below 1 or does not divide the horizon.
     """
     check_truncation(task, truncation)
 
@@ -77,12 +90,15 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
                 end, loss = task.step(step_key, unravel(flat), to_state(flat_state), t)
                 return ravel_pytree(end)[0], loss
 
+            # pushed = (∂f/∂s) s̃, slope = ∂L/∂s · s̃
             _, (pushed, slope) = jax.jvp(lambda s: forward(flat, s), (flat_state,), (state_factor,))
             (end, loss), pull = jax.vjp(lambda flat: forward(flat, flat_state), flat)
             nu = signs(jax.random.fold_in(stream(key, "signs"), k), end)
+            # pulled = νᵀ(∂f/∂θ), direct = ∂L/∂θ
             (pulled,) = pull((nu, jnp.zeros_like(loss)))
             (direct,) = pull((jnp.zeros_like(end), jnp.ones_like(loss)))
             gradient = slope * theta_factor + direct
+            # keep = ρ₀, add = ρ₁
             keep, add = _balance(theta_factor, pushed), _balance(pulled, nu)
             factors = keep * pushed + add * nu, theta_factor / keep + pulled / add
             return (to_state(end), *factors), (loss, gradient)

@@ -1,10 +1,11 @@
 """Contracts of every file in estimators/ and tasks/, found by looking into the folders.
 
-A new file is tested without a line here, as long as its hyperparameters are among those below.
+A new file is tested without a line here, if the hyperparameters that it requires are listed below.
 """
 
 import importlib
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +21,14 @@ from workflow.lib.plan.spec import NOT_NAMED
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(4)
-# What a factory may need or be made small with; each takes those that it knows.
+# Values of hyperparameters that an estimator requires, and those that make a task small: a factory
+# gets the ones that it has.
 REQUIRED = {"num_particles": 4, "sigma": 0.1, "truncation": 2, "resample_every": 2}
 SMALL = {"horizon": 4, "batch_size": 4, "evaluation_length": 4, "scenario": "real"}
 
 
 def files(package):
-    """Return the modules of one-file-one-thing packages: no private ones, no contracts."""
+    """Return the names of a package's estimators or tasks: not its private modules or `base`."""
     stems = sorted(path.stem for path in (ROOT / package).glob("*.py"))
     return [stem for stem in stems if stem not in NOT_NAMED and not stem.startswith("_")]
 
@@ -76,6 +78,13 @@ def test_a_factory_has_the_name_of_its_module(package, name):
 
 
 @pytest.mark.parametrize("name", files("estimators"))
+def test_the_docstring_of_an_estimator_stands_alone(name):
+    function = factory("estimators", name)
+    listed = re.findall(r"^ +(?:\*\*)?(\w+)(?: \(\w+\))?:", function.__doc__, re.MULTILINE)
+    assert {"task", *hyperparameters.accepted(function), "Returns", "Raises"} <= set(listed)
+
+
+@pytest.mark.parametrize("name", files("estimators"))
 def test_an_estimator_has_a_label_and_a_colour(name):
     listed = yaml.safe_load((ROOT / "workflow/config/estimators.yaml").read_text())
     assert name in listed
@@ -90,6 +99,7 @@ def test_a_gradient_has_the_tree_of_theta_and_infos_are_scalars(name):
     assert isinstance(built, estimators.Estimator)
     assert shapes(gradient) == shapes(theta)
     assert shapes(after) == shapes(state)
+    assert info.steps == built.truncation
     assert all(leaf.shape == () for leaf in info)
     assert [leaf.dtype.kind for leaf in info] == ["f", "i", "i", "b", "i", "b"]
     assert info.finite

@@ -1,4 +1,4 @@
-"""Identities between estimators that hold to rounding (1e-12 in double precision, unless exact)."""
+"""Estimates that must be equal, to rounding in double precision (1e-12)."""
 
 import functools
 
@@ -16,8 +16,6 @@ from tests.helpers import toy_tasks
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 HORIZON = 6
 KEY = jax.random.key(3)
-
-
 STEPS = 7
 
 
@@ -28,7 +26,7 @@ def estimates(name, truncation=2, *, breakstep=False, chunk_size=None, resample_
     return computed(name, truncation, tuple(options.items()))
 
 
-@functools.cache  # a program takes a second to compile, and many tests compare the same ones
+@functools.cache  # many tests compare the same estimates, and each takes a second to compile
 def computed(name, truncation, options):
     task = toy_tasks.noisy(HORIZON)
     estimator = toy_tasks.es(name, task, truncation, num_particles=6, **dict(options))
@@ -55,7 +53,7 @@ def test_windows_concatenate_to_the_whole_unroll(length):
 
 @pytest.mark.parametrize(("truncation", "chunk_size"), [(1, None), (2, None), (3, 1)])
 def test_es_single_sums_to_full_es_of_the_same_perturbations(truncation, chunk_size):
-    """Of the keys of an inner problem only the first counts for ES-Single: it draws ε and data."""
+    """ES-Single draws ε and data from the first key of an inner problem, so both draw the same."""
     single = estimates("es_single", truncation, chunk_size=chunk_size)
     first_problem = single[: HORIZON // truncation].sum(axis=0)
     close(first_problem, estimates("full_es", chunk_size=chunk_size)[0])
@@ -112,7 +110,7 @@ def test_a_step_is_an_update_after_a_sample(name):
     estimator = toy_tasks.es(name, task, 2)
     state = jax.jit(estimator.init)(KEY, theta)
     together = jax.jit(estimator.step)(KEY, theta, state)
-    sample = jax.jit(estimator.sample)(KEY, jnp.zeros_like(theta))  # only θ's shape counts
+    sample = jax.jit(estimator.sample)(KEY, jnp.zeros_like(theta))  # uses only the shape of θ
     apart = jax.jit(estimator.update)(sample, theta, state)
     together, apart = (
         (gradient, state._replace(clock=state.clock._replace(key=())), info)
@@ -123,7 +121,7 @@ def test_a_step_is_an_update_after_a_sample(name):
 
 
 def test_the_estimate_is_even_in_the_perturbation():
-    """Antithetic sampling: ε and -ε give one estimate, so swapping the signs changes nothing."""
+    """Antithetic sampling: -ε in place of ε swaps a pair's particles, and the estimate stays."""
     task = toy_tasks.noisy(HORIZON)
     theta = task.init_theta(KEY)
     estimator = toy_tasks.es("es_single", task, 2)

@@ -1,4 +1,4 @@
-"""Inner problems from beginning to end: credit, resets, randomness, and the state of estimators."""
+"""Inner problems from beginning to end: which perturbation gets credit, resets, keys, states."""
 
 import jax
 import jax.numpy as jnp
@@ -28,10 +28,10 @@ def run(name, task, truncation, steps, **options):
 
 
 def linear_credit(name, truncation, **task_options):
-    """Return the mean over 2,000 repetitions and its standard error, N = 200, of one problem.
+    """Return the mean gradient of one inner problem over 2,000 repetitions, and its standard error.
 
-    One pair's estimate has a standard deviation of about 1.5 times the gradient (at most 10), the
-    mean of 200,000 pairs one of 0.03.
+    The estimate of one pair has a standard deviation of about 1.5 times the gradient, which is at
+    most 10. With N = 200 the mean is over 200,000 pairs, and its standard error about 0.03.
     """
     task = toy_tasks.linear(HORIZON, **task_options)
     theta = task.init_theta(KEY)
@@ -47,7 +47,7 @@ def linear_credit(name, truncation, **task_options):
 
 @pytest.mark.parametrize("truncation", [1, 2, 4])
 def test_es_single_credits_every_loss_exactly(truncation):
-    """L is linear, so an inner problem gives mean(ε²)/σ² times dL/dθ = 1 + 2 + 3 + 4, exactly."""
+    """L is linear: the estimate of an inner problem is mean(ε²)/σ² times dL/dθ = 1 + 2 + 3 + 4."""
     task = toy_tasks.linear(HORIZON)
     (gradient, _), state = run("es_single", task, truncation, HORIZON // truncation)
     multiplier = jnp.mean(state.memory**2) / SIGMA**2
@@ -73,14 +73,14 @@ def test_every_loss_meets_the_perturbations_that_produced_it(name, truncation, e
 
 @pytest.mark.parametrize(("name", "expected"), [("es_single", 4), ("pes", 4), ("truncated_es", 1)])
 def test_the_last_loss_counts(name, expected):
-    """A reset before the estimate would credit L_T to the next problem's perturbation: 0 or 1."""
+    """A reset before the estimate would credit L_T to the next ε: the result would be 0 or 1."""
     mean, error = linear_credit(name, 1, final_only=True)
     assert abs(mean - expected) < 5 * error
 
 
 @pytest.mark.parametrize(("name", "expected"), [("es_single", 8), ("pes", 8), ("truncated_es", 0)])
 def test_an_initial_state_that_depends_on_theta_gets_credit(name, expected):
-    """s_0 = 2 θ and L_t = s_0, four times; truncated ES starts all particles from the mean path."""
+    """L_t = s_0 = 2 θ in all 4 steps. In truncated ES no particle has an s_0 of its own."""
     mean, error = linear_credit(name, 1, start_gain=2.0)
     assert abs(mean - expected) <= 5 * error
 
@@ -105,15 +105,22 @@ def test_lockstep_begins_a_problem_every_horizon(name):
 
 @pytest.mark.parametrize(("name", "inner_steps"), [("es_single", 8), ("truncated_es", 12)])
 def test_breakstep_staggers_the_first_problems(name, inner_steps):
-    """4 pairs, T/K = 4 unrolls: first problems of 1, 2, 3 and 4 unrolls, all later ones of 4.
+    """4 pairs have first problems of 1, 2, 3 and 4 unrolls; all later ones have T/K = 4.
 
-    Truncated ES runs a mean path for every pair.
+    Truncated ES runs an unperturbed path for every pair.
     """
     (_, info), state = run(name, toy_tasks.noisy(4), 1, 9, num_particles=8, breakstep=True)
     np.testing.assert_array_equal(info.num_resets, [4, 1, 1, 1, 1, 1, 1, 1, 1])
     np.testing.assert_array_equal(info.inner_steps, inner_steps)
     np.testing.assert_array_equal(state.clock.t, [4, 3, 2, 1])
     assert len(np.unique(jax.random.key_data(state.clock.key), axis=0)) == 4
+
+
+def test_a_problem_with_a_length_of_its_own_may_end_within_an_unroll():
+    task = toy_tasks.noisy(4)._replace(horizon=lambda key: jnp.int32(3))
+    (_, info), _ = run("es_single", task, 2, 4)
+    np.testing.assert_array_equal(info.steps, [2, 1, 2, 1])
+    assert build("es_single", task, 2).truncation == 2
 
 
 def test_a_perturbation_lasts_one_inner_problem():
@@ -133,7 +140,7 @@ def test_a_perturbation_lasts_one_inner_problem():
 
 
 def test_initial_states_and_perturbations_are_independent():
-    """Correlation of ε with a normal initial state, 10,000 problems: |r| sqrt(n) < 5."""
+    """ε and a normal s_0 of n = 10,000 problems have a correlation r with |r| sqrt(n) < 5."""
     task = tasks.Task(
         init_theta=lambda key: jnp.zeros(1),
         init_state=lambda key, theta: jax.random.normal(key, (1,)),
@@ -174,7 +181,7 @@ def test_the_structure_of_a_state_is_constant(name, chunk_size, endless):
 
 
 def through_a_file(state, path):
-    """Return `state` after its bits have been to a file and back."""
+    """Write the bits of a state to a file and return the state that is read from it."""
     leaves, tree = jax.tree.flatten(state)
     is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
     arrays = [

@@ -1,4 +1,4 @@
-"""`store_perturbations: false`: the same bits, and no [N/2, P] array in the state."""
+"""`store_perturbations=False`: ε is drawn again, with the same bits; the state keeps keys only."""
 
 import jax
 import jax.numpy as jnp

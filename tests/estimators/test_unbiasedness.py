@@ -1,9 +1,10 @@
 """Unbiasedness by z-test on a quadratic problem, where antithetic ES is exactly unbiased.
 
-Error budget, fixed before any run: 20,000 repetitions, 5 coordinates; about 60 statistics |z| in
-this file, each above 5 by chance with probability 6e-7 (4e-5 in all). Power: a coordinate of one
-repetition has a standard deviation of about |g| with N = 4 (Prop. 3.2), hence |g|/140 for the
-mean; truncation errs by a good part of |g|, so truncated ES must be beyond |z| = 5 by far.
+Error budget, fixed before any run: there are 20,000 repetitions of 5 coordinates, and about 60
+values of |z| in this file. Each is above 5 by chance with probability 6e-7, one of them with 4e-5.
+Power: with N = 4 a coordinate of one repetition has a standard deviation of about |g| (Prop. 3.2),
+and its mean one of |g|/140. The bias of truncated ES is a good part of |g|, so |z| must be far
+above 5 there.
 """
 
 import jax
@@ -47,13 +48,12 @@ def test_all_but_truncated_es_are_unbiased(name, shape):
 @pytest.mark.usefixtures("float64", "quick_compile")
 @pytest.mark.parametrize("name", toy_tasks.FIVE)
 def test_breakstep_is_unbiased_in_its_steady_state(name):
-    """T/K steps in a row, after the first problems have ended, sum to ∇L in expectation.
+    """Once all first problems have ended, T/K steps in a row sum to ∇L in expectation.
 
-    Step u of a pair is unroll j = (u - e) mod T/K of one of its problems, e being when its first
-    problem ended (e <= T/K). What it adds has an expectation G_j that depends on j alone, because
-    every problem draws ε afresh, and Σ_j G_j = ∇L (lockstep). Over T/K steps in a row every
-    pair passes each j once, though in two different problems; so the expected sum is ∇L, and the
-    mean over the pairs too.
+    The expectation of what a pair adds in a step depends only on which unroll j of its problem that
+    is, because every problem draws a new ε; call it G_j. In lockstep the T/K steps of one problem
+    show that Σ_j G_j = ∇L. In breakstep T/K steps in a row of a pair belong to two problems, but
+    pass each j once, so they sum to ∇L too, and so does the mean over pairs.
     """
     task = tasks.quadratic(horizon=HORIZON)
     skip = 1 if name == "full_es" else UNROLLS

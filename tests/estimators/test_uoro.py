@@ -37,7 +37,7 @@ def test_it_is_unbiased(truncation):
 
 @pytest.mark.usefixtures("float64")
 def test_a_start_that_depends_on_theta_counts():
-    """s_0 = 2 θ and s_t = s_0: dL/dθ = 2 T, exactly, because one sign times itself is 1."""
+    """s_t = s_0 = 2 θ, so dL/dθ = 2 T. The estimate is exact, because ν² = 1 for a sign ν."""
     task = toy_tasks.linear(4, start_gain=2.0)
     samples = sums(task, 2)
     np.testing.assert_allclose(samples, 8.0, rtol=1e-5)
@@ -45,7 +45,7 @@ def test_a_start_that_depends_on_theta_counts():
 
 @pytest.mark.usefixtures("float64")
 def test_windows_concatenate():
-    """K = 1 and K = T see the same problem; only the signs differ, so losses agree to the bit."""
+    """K = 1 and K = T draw different signs but see the same problem, so the losses agree."""
     task = tasks.quadratic(horizon=4)
     theta = task.init_theta(KEY)
     totals = []

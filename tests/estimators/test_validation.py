@@ -1,4 +1,4 @@
-"""Every unfit hyperparameter is refused with the value, the limit and the fix."""
+"""A hyperparameter out of its range is refused; the message has the value, the limit, the fix."""
 
 import pytest
 
@@ -105,6 +105,6 @@ def test_hyperparameters_from_a_file(values, message):
 
 
 def test_hyperparameters_that_fit():
-    """An int is a float; an optional one may be null."""
+    """An int passes for a float, and a hyperparameter that may be None may be null in the file."""
     values = GOOD | {"sigma": 1, "chunk_size": None, "breakstep": True}
     hyperparameters.check("estimator", "es_single", estimators.es_single, values)

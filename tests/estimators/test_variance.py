@@ -1,9 +1,10 @@
 """Variance: Prop. 3.2 and the exact formula of PES, by Monte Carlo on the quadratic problem.
 
-Error budget, fixed before any run: for one pair and P = 5 the squared error |ĝ - g|² has mean
-6 |g|² and standard deviation sqrt(176) |g|² (moments of normals), a ratio of 2.2; averaging pairs
-only lowers it. 150,000 repetitions know its mean to 0.6 % and the tolerance is five times that,
-3 %. For PES the ratio is not known beforehand, so each test checks its standard error too.
+Error budget, fixed before any run: for one pair of ES-Single and P = 5 the squared error |ĝ - g|²
+has mean 6 |g|² and standard deviation sqrt(176) |g|² (moments of normals), which is 2.2 times the
+mean; with more pairs it is less. So 150,000 repetitions give the mean to 0.6 %, and the tolerance
+is five times that, 3 %. For PES the standard deviation is not known beforehand; every test checks
+that the standard error of its mean is below a fifth of the tolerance.
 """
 
 import jax
@@ -18,7 +19,7 @@ REPETITIONS, TOLERANCE = 150_000, 0.03
 
 
 def has_total_variance(expected, name, truncation, **options):
-    """Return whether |ĝ - g|², ĝ the estimates of one problem summed, has the expected mean."""
+    """Return whether |ĝ - g|² has the expected mean; ĝ sums the estimates of one inner problem."""
     task = tasks.quadratic(horizon=HORIZON)
     theta = task.init_theta(jax.random.key(0))
     estimator = toy_tasks.es(name, task, truncation, num_particles=NUM_PARTICLES, **options)

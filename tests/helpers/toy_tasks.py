@@ -1,6 +1,6 @@
-"""Small inner problems and the few helpers that the tests of estimators share.
+"""Small inner problems, and helpers that run estimators on them.
 
-Frozen θ throughout: what an estimator promises is a statement about one θ.
+θ never moves here, because what an estimator promises is true at one θ.
 """
 
 import jax
@@ -15,7 +15,7 @@ FIVE = ("full_es", "truncated_es", "pes", "es_single", "es_gen")
 
 
 def es(name, task, truncation, **options):
-    """Build one of the five ES estimators by name, with 4 particles and σ = 0.3 unless told."""
+    """Build one of the five ES estimators by name; by default with 4 particles and σ = 0.3."""
     options = {"num_particles": 4, "sigma": 0.3} | options
     if name != "full_es":
         options["truncation"] = truncation
@@ -78,7 +78,7 @@ def as_tree(task):
 
 
 def noisy(horizon):
-    """Return a task that is random and far from quadratic: s' = tanh(2 s + θ + noise), P = 3."""
+    """Return a random task that is far from quadratic: s_t = tanh(2 s_{t-1} + θ + noise), P = 3."""
 
     def step(key, theta, state, t):
         state = jnp.tanh(2.0 * state + theta + 0.5 * jax.random.normal(key, (3,)))
@@ -94,12 +94,12 @@ def noisy(horizon):
 
 
 def linear(horizon, final_only=False, start_gain=0.0):
-    """Return a task with L_t = s_t = s_{t-1} + θ, P = 1: dL_t/dθ_j = 1 for every j <= t.
+    """Return a task with P = 1 and L_t = s_t = s_{t-1} + θ, so that dL_t/dθ = t.
 
     Args:
         horizon: T.
-        final_only: L_t = 0 except at t = T.
-        start_gain: s_0 = start_gain θ; unless it is 0, θ acts through s_0 alone.
+        final_only: whether only the last loss, L_T, counts and all others are 0.
+        start_gain: s_0 = start_gain θ. If it is not 0, s_t = s_0: θ acts through s_0 alone.
     """
 
     def step(key, theta, state, t):
@@ -117,14 +117,14 @@ def linear(horizon, final_only=False, start_gain=0.0):
 
 
 def small_images():
-    """Return 40 random 4x4 images in 3 classes, as `workflow.lib.data.prepared` would."""
+    """Return 40 random 4x4 images in 3 classes, in the form of `workflow.lib.data.prepared`."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8)
     return {"train_images": images, "train_labels": np.arange(40, dtype=np.uint8) % 3}
 
 
 def small_data():
-    """Return arrays for every kind of task: small images of two splits, a table, and a text."""
+    """Return data for every kind of task: images for training and validation, a table, a text."""
     rng = np.random.default_rng(1)
     images = small_images()
     table = {"inputs": rng.normal(size=(20, 3)), "targets": rng.normal(size=20)}

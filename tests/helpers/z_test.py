@@ -1,4 +1,4 @@
-"""The z-test of unbiasedness; its error budget stands in test_unbiasedness.py."""
+"""The z-test of unbiasedness; test_unbiasedness.py states its error budget."""
 
 import numpy as np
 
@@ -12,4 +12,5 @@ def z_scores(samples, truth):
 
 
 def is_unbiased(samples, truth):
+    """Return whether the mean of samples [n, P] is within 5 standard errors of `truth` [P]."""
     return bool(np.all(np.abs(z_scores(samples, truth)) < BOUND))
