@@ -14,7 +14,8 @@ from figures._learned_optimizer import CEILING, ends
 from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
-RUNS = r"es_single(_sigma_.*)?"
+SWEEP = "es_single_sigma"
+OTHERS = ("es_single", "es_single_sigma_1em06")  # the default sigma, and one with more seeds
 MARKERS = "vs^oD"
 LIMITS = (0.0, CEILING)
 
@@ -27,7 +28,8 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     table, seeds = tables[EXPERIMENT], tables[f"{EXPERIMENT}_seeds"]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.7)
-    of_run = table[table["run"].str.fullmatch(RUNS)].groupby("run")["sigma"].first().sort_values()
+    chosen = table[(table["sweep"] == SWEEP) | table["run"].isin(OTHERS)]
+    of_run = chosen.groupby("run")["sigma"].first().sort_values()
     curves, points = [], []
     for place, (run, sigma) in enumerate(of_run.items()):
         color = mpl.colors.to_hex(mpl.colormaps["viridis"](0.95 * place / len(of_run)))
