@@ -5,9 +5,10 @@ truncations K differs by dash; dotted lines lie at K.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -31,24 +32,38 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 def draw_runs(
     tables: Mapping[str, pd.DataFrame], runs: Sequence[str]
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the longest string copied against tokens for `runs`; as `draw`.
+    """Return the figure of the longest string copied against tokens, and what it shows.
 
     Curves end where the shortest of them does: at equal tokens.
+
+    Args:
+        tables: of the experiment.
+        runs: names of the runs that are drawn.
+
+    Returns:
+        The figure and the rows of every seed that it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs.
     """
     seeds = tables[f"{EXPERIMENT}_seeds"]
     shown = pd.concat([_curves(seeds, run) for run in runs], ignore_index=True)
     limit = shown.groupby(["run", "seed"])[X].max().min()
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
-    for run in runs:
-        _draw_run(panel, shown[shown["run"] == run], run)
+    looks, step = _looks(shown), {"drawstyle": "steps-post"}
+    for run, truncation in shown.groupby("run")["truncation"].first().items():
+        if run.endswith(tuple(DASHES)):
+            panel.axhline(truncation, color=looks[run]["color"], lw=0.6, ls=":")
+    thin = {"units": "seed", "lw": 0.4, "alpha": 0.6}
+    sns.lineplot(shown, x=X, y=Y, ax=panel, **thin, **step, **style.lines(looks))
+    middle = shown.groupby(["run", "outer_step"], sort=False)[[X, Y]].median().reset_index()
+    style.curves(panel, middle, X, looks, y=Y, band=None, lw=1.6, **step)
     panel.set(xlabel="Tokens ingested (time steps × batch)", ylabel="Longest string copied")
     panel.set_xlim(0, limit)
     panel.set_ylim(bottom=0)
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(
-        *panel.get_legend_handles_labels(), loc="outside upper center", ncols=2, handlelength=2.6
-    )
+    figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=2)
     style.footer(figure, shown, band="thick: median")
     return figure, shown
 
@@ -61,17 +76,12 @@ def _curves(seeds: pd.DataFrame, run: str) -> pd.DataFrame:
     return curves.assign(n=curves["seed"].nunique())
 
 
-def _draw_run(panel: Axes, curves: pd.DataFrame, run: str) -> None:
-    """Draw every seed of a run and their median, and where its truncation lies, if it has one."""
-    look = style.estimator(curves["estimator"].iloc[0])
-    kind = run.rpartition("_")[2]
-    if kind in DASHES:
-        truncation = curves["truncation"].iloc[0]
-        look["label"] += f", K = {truncation:.0f}"
-        look["linestyle"] = DASHES[kind]
-        panel.axhline(truncation, color=look["color"], lw=0.6, ls=":")
-    thin = {"color": look["color"], "linestyle": look["linestyle"], "lw": 0.4, "alpha": 0.6}
-    for _, curve in curves.groupby("seed"):
-        panel.plot(curve[X], curve[Y], drawstyle="steps-post", **thin)
-    middle = curves.groupby("outer_step")[[X, Y]].median()
-    panel.plot(middle[X], middle[Y], drawstyle="steps-post", lw=1.6, markevery=0.2, **look)
+def _looks(shown: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the look of every run; those with two truncations K differ by dash and say K."""
+    looks = style.looks(shown)
+    for run, truncation in shown.groupby("run")["truncation"].first().items():
+        kind = run.rpartition("_")[2]
+        if kind in DASHES:
+            looks[run]["label"] += f", K = {truncation:.0f}"
+            looks[run]["linestyle"] = DASHES[kind]
+    return looks

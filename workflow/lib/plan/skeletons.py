@@ -24,9 +24,9 @@ NAMES = {
     "experiment": r"[a-z][a-z0-9_]*",
     "figure": r"fig([0-9]{2})?_[a-z0-9_]+",
 }
-# What estimators.yaml has left: Paul Tol's muted palette, and markers that stay apart in print.
-COLORS = ("#44AA99", "#117733", "#AA4499", "#DDCC77", "#CC6677", "#6699CC", "#661100")
-MARKERS = ("h", "d", "8", "1", "2", "3", "4", "+", "x")
+# What estimators.yaml has left: Paul Tol's muted palette, and the filled markers.
+COLORS = ("#44AA99", "#117733", "#AA4499", "#DDCC77", "#CC6677", "#6699CC")
+MARKERS = ("h", "d", "8", "p", ">", "H")
 
 Files = dict[str, str]
 
