@@ -1,6 +1,6 @@
 """What the figures with a landscape share: contours of the meta-objective, paths of θ, curves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +64,10 @@ class Landscape(NamedTuple):
         return grid
 
     def draw(self, figure: Figure, panel: Axes, grid: pd.DataFrame, bar: bool = True) -> None:
-        """Draw the logarithm of the meta-objective as filled contours; darker is better."""
+        """Draw the logarithm of the meta-objective as filled contours; darker is better.
+
+        Contours have axes in the units of θ, where paths can be drawn; a heat map counts cells.
+        """
         x, y = grid.columns.to_numpy(), grid.index.to_numpy()
         height = ndimage.gaussian_filter(np.log10(grid.to_numpy()), self.smoothing)
         levels = np.linspace(height.min(), np.percentile(height, self.saturation), LEVELS)
@@ -77,7 +80,7 @@ class Landscape(NamedTuple):
         panel.set(xlabel=self.x_label, ylabel=self.y_label)
         panel.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
 
-    def paths(self, seeds: pd.DataFrame, runs: style.Looks) -> pd.DataFrame:
+    def paths(self, seeds: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
         """Return the path of θ of every seed: columns run, seed, outer_step, x and y.
 
         Paths end at equal compute.

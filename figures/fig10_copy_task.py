@@ -5,10 +5,10 @@ truncations K differs by dash; dotted lines lie at K.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -46,14 +46,11 @@ def draw_runs(
     Raises:
         ValueError: the table lacks one of the runs.
     """
-    seeds = tables[f"{EXPERIMENT}_seeds"]
-    shown = pd.concat([_curves(seeds, run) for run in runs], ignore_index=True)
+    shown = _curves(tables[f"{EXPERIMENT}_seeds"], runs)
     limit = shown.groupby(["run", "seed"])[X].max().min()
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
-    looks, step = _looks(shown), {"drawstyle": "steps-post"}
-    for run, truncation in shown.groupby("run")["truncation"].first().items():
-        if run.endswith(tuple(DASHES)):
-            panel.axhline(truncation, color=looks[run]["color"], lw=0.6, ls=":")
+    looks, step = style.looks(shown), {"drawstyle": "steps-post"}
+    _tell_truncations(panel, shown, looks)
     thin = {"units": "seed", "lw": 0.4, "alpha": 0.6}
     sns.lineplot(shown, x=X, y=Y, ax=panel, **thin, **step, **style.lines(looks))
     middle = shown.groupby(["run", "outer_step"], sort=False)[[X, Y]].median().reset_index()
@@ -68,20 +65,19 @@ def draw_runs(
     return figure, shown
 
 
-def _curves(seeds: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Return the curve of every seed of `run`: columns X and Y beside what names it."""
+def _curves(seeds: pd.DataFrame, runs: Sequence[str]) -> pd.DataFrame:
+    """Return the curve of every seed of `runs`: columns X and Y beside what names it."""
     names = ["scale", "data", "run", "estimator", "truncation", "seed", "status", "outer_step"]
-    columns = [style.select(seeds, run, name).set_index(names)["value"] for name in (X, Y)]
+    columns = [style.select(seeds, runs, name).set_index(names)["value"] for name in (X, Y)]
     curves = pd.concat(columns, axis=1, keys=[X, Y]).reset_index()
-    return curves.assign(n=curves["seed"].nunique())
+    return curves.assign(n=curves.groupby("run")["seed"].transform("nunique"))
 
 
-def _looks(shown: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the look of every run; those with two truncations K differ by dash and say K."""
-    looks = style.looks(shown)
+def _tell_truncations(panel: Axes, shown: pd.DataFrame, looks: dict[str, dict]) -> None:
+    """Give runs that differ only in K a dash and a label each, and draw a line at K."""
     for run, truncation in shown.groupby("run")["truncation"].first().items():
         kind = run.rpartition("_")[2]
         if kind in DASHES:
             looks[run]["label"] += f", K = {truncation:.0f}"
             looks[run]["linestyle"] = DASHES[kind]
-    return looks
+            panel.axhline(truncation, color=looks[run]["color"], lw=0.6, ls=":")

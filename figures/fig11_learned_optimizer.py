@@ -45,7 +45,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 def _draw_ends(panel: Axes, seeds: pd.DataFrame, looks: style.Looks) -> pd.DataFrame:
     """Draw the end value of every seed of every run; return them, a row each."""
-    last = pd.concat({run: ends(seeds, run) for run in looks}, names=["run"]).reset_index()
+    last = ends(seeds, looks)
     where = {"data": last, "x": "run", "y": "value", "ax": panel}
     sns.lineplot(**where, units="seed", estimator=None, sort=False, color="0.7", linewidth=0.6)
     sns.scatterplot(**where, **style.points(looks))

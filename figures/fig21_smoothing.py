@@ -15,7 +15,7 @@ from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
 SWEEP = "es_single_sigma"
-OTHERS = ("es_single", "es_single_sigma_1em06")  # the default sigma, and one with more seeds
+OTHERS = ("es_single", "es_single_sigma_1em06")  # have more seeds than the members of the sweep
 MARKERS = "vs^oD"
 LIMITS = (0.0, CEILING)
 
@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     curves = style.select(table, changes, "meta_loss")
     looks = style.looks(curves, changes)
     style.curves(left, curves, "inner_steps", looks, limits=LIMITS)
-    last = pd.concat({run: ends(seeds, run) for run in looks}, names=["run"]).reset_index()
+    last = ends(seeds, looks)
     last["sigma"] = last["run"].map(of_run)
     sns.scatterplot(last, x="sigma", y="value", ax=right, **style.points(looks))
     left.set(xlabel="Inner steps, summed over particles", ylabel="Meta-loss", title="(a) Curves")

@@ -50,15 +50,17 @@ def _rows(panel: Axes, summary: pd.DataFrame, measure: str) -> None:
     title, label, nothing = PANELS[measure]
     panel.axvline(nothing, color="0.3", linewidth=0.8)
     bounds = (summary[f"{measure}_low"], summary[f"{measure}_high"])
-    task = summary["level"] == "task"
-    look = style.estimator("es_single")
-    colors, widths = (
-        task.map({True: look["color"], False: "black"}),
-        task.map({True: 1, False: 1.6}),
-    )
-    panel.hlines(summary["name"], *bounds, colors=colors, linewidths=widths)
-    mapping = {"hue": task, "palette": [look["color"], "black"], "markers": [look["marker"], "D"]}
-    options = {"hue_order": [True, False], "linestyle": "none", "errorbar": None, "legend": False}
-    sns.pointplot(summary, x=measure, y="name", ax=panel, markersize=3.5, **mapping, **options)
+    task, look = summary["level"] == "task", style.estimator("es_single")
+    colors = {True: look["color"], False: "black"}
+    widths = task.map({True: 1.0, False: 1.6})
+    panel.hlines(summary["name"], *bounds, colors=task.map(colors), linewidths=widths)
+    mapping = {
+        "hue": task,
+        "hue_order": colors,
+        "palette": colors,
+        "markers": [look["marker"], "D"],
+    }
+    options = {"linestyle": "none", "markersize": 3.5, "errorbar": None, "legend": False}
+    sns.pointplot(summary, x=measure, y="name", ax=panel, **mapping, **options)
     panel.yaxis.grid(True)
     panel.set(title=title, xlabel=label, ylabel="")

@@ -17,7 +17,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and the rows of the summary table that it shows."""
     table = tables[EXPERIMENT]
     rows = table[(table["metric"] == "meta_loss") & (table["estimator"] != "")]
-    looks = style.looks(rows)
+    looks = style.looks(rows, {run: {"label": run} for run in rows["run"].unique()})
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
     style.curves(panel, rows, "outer_step", looks)
     panel.set(xlabel="Outer step", ylabel="Meta-loss")
