@@ -1,10 +1,12 @@
 """What the figures with a landscape share: contours of the meta-objective, paths of θ, curves."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogFormatter
@@ -13,9 +15,8 @@ from scipy import ndimage
 from workflow.lib.claims.seed_values import at_equal_compute
 from workflow.lib.report import style
 
-Looks = Mapping[str, dict[str, Any]]
 LEVELS = 30
-STAR = {"marker": "*", "color": "#FFD700", "mec": "black", "mew": 0.5, "ms": 9, "zorder": 5}
+STAR = {"marker": "*", "color": "#FFD700", "edgecolor": "black", "linewidth": 0.5, "s": 80}
 
 
 class Landscape(NamedTuple):
@@ -63,7 +64,10 @@ class Landscape(NamedTuple):
         return grid
 
     def draw(self, figure: Figure, panel: Axes, grid: pd.DataFrame, bar: bool = True) -> None:
-        """Draw the logarithm of the meta-objective as filled contours; darker is better."""
+        """Draw the logarithm of the meta-objective as filled contours; darker is better.
+
+        Contours have axes in the units of θ, where paths can be drawn; a heat map counts cells.
+        """
         x, y = grid.columns.to_numpy(), grid.index.to_numpy()
         height = ndimage.gaussian_filter(np.log10(grid.to_numpy()), self.smoothing)
         levels = np.linspace(height.min(), np.percentile(height, self.saturation), LEVELS)
@@ -76,7 +80,7 @@ class Landscape(NamedTuple):
         panel.set(xlabel=self.x_label, ylabel=self.y_label)
         panel.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
 
-    def paths(self, seeds: pd.DataFrame, runs: Looks) -> pd.DataFrame:
+    def paths(self, seeds: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
         """Return the path of θ of every seed: columns run, seed, outer_step, x and y.
 
         Paths end at equal compute.
@@ -87,24 +91,22 @@ class Landscape(NamedTuple):
         ]
         return pd.concat(columns, axis=1, keys=metrics).reset_index()
 
-    def draw_paths(self, panel: Axes, paths: pd.DataFrame, looks: Looks) -> None:
+    def draw_paths(self, panel: Axes, paths: pd.DataFrame, looks: style.Looks) -> None:
         """Draw the paths of θ: seeds thin, their median thick, the start as a star, the ends.
 
         An end outside the grid is marked on its border.
         """
-        (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
-        for run, look in looks.items():
-            own = paths[paths["run"] == run]
-            line = {"color": look["color"], "linestyle": look["linestyle"]}
-            end_look = {"marker": look["marker"], "color": look["color"], "mec": "white"}
-            for _, path in own.groupby("seed"):
-                panel.plot(path[self.x], path[self.y], lw=0.4, alpha=0.7, **line)
-                end = path.iloc[-1]
-                x, y = np.clip(end[self.x], left, right), np.clip(end[self.y], low, high)
-                panel.plot(x, y, clip_on=False, zorder=4, mew=0.4, **end_look)
-            middle = own.groupby("outer_step")[[self.x, self.y]].median()
-            panel.plot(middle[self.x], middle[self.y], lw=1.6, **line)
-            panel.plot(*middle.iloc[0], **STAR)
+        where = {"x": self.x, "y": self.y, "ax": panel}
+        lines, points = style.lines(looks), style.points(looks)
+        middle = paths.groupby(["run", "outer_step"], sort=False)[[self.x, self.y]].median()
+        middle = middle.reset_index()
+        sns.lineplot(paths, **where, units="seed", lw=0.4, alpha=0.7, **lines)
+        sns.lineplot(middle, **where, lw=1.6, **lines)
+        ends = paths.drop_duplicates(["run", "seed"], keep="last").copy()
+        for name, limits in ((self.x, panel.get_xlim()), (self.y, panel.get_ylim())):
+            ends[name] = ends[name].clip(*limits)
+        sns.scatterplot(ends, **where, clip_on=False, **points)
+        sns.scatterplot(middle.drop_duplicates("run"), **where, zorder=5, **STAR)
 
 
 SCHEDULE = Landscape(
@@ -116,30 +118,24 @@ SCHEDULE = Landscape(
 )
 
 
-def looks(table: pd.DataFrame, changes: Looks) -> dict[str, dict[str, Any]]:
-    """Return the look of each run: its estimator's, with `changes`."""
-    return {
-        run: style.estimator(style.select(table, run, "meta_loss")["estimator"].iloc[0]) | change
-        for run, change in changes.items()
-    }
+def draw_best(panel: Axes, grid: pd.DataFrame) -> Artist:
+    """Draw the lowest value of a landscape as a horizontal line; return it for the legend."""
+    best = float(grid.to_numpy().min())
+    return panel.axhline(best, color="0.3", linewidth=0.8, linestyle=":", label="Best cell of (a)")
 
 
 def draw_curves(
-    panel: Axes, curves: pd.DataFrame, runs: Looks, best: float, limits: tuple[float, float]
+    panel: Axes, curves: pd.DataFrame, looks: style.Looks, limits: tuple[float, float]
 ) -> None:
-    """Draw the meta-objective of each run against compute, and the best of a grid as a line.
+    """Draw the meta-objective of each run against compute, on logarithmic axes.
 
     Args:
-        panel: where to draw, on a logarithmic scale.
+        panel: where to draw.
         curves: rows of a summary table.
-        runs: the look of each run.
-        best: the lowest value of the grid.
-        limits: as in `style.band`.
+        looks: the look of each run.
+        limits: the lowest and the highest meta-objective that is drawn as it is.
     """
-    for place, (run, look) in enumerate(runs.items()):
-        rows = curves[curves["run"] == run]
-        style.band(panel, rows, "inner_steps", look, limits, place / len(runs))
-    panel.axhline(best, color="0.3", linewidth=0.8, linestyle=":", label="Best cell of (a)")
+    style.curves(panel, curves, "inner_steps", looks, limits=limits)
     panel.set(xlabel="Inner steps, summed over particles", ylabel="Meta-objective", yscale="log")
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.yaxis.set_major_formatter(LogFormatter())

@@ -1,6 +1,7 @@
 """What the variance figures share: measured means with intervals, closed forms as thin lines."""
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from workflow.lib.report import style
@@ -13,8 +14,7 @@ BARS = "bars: 95% interval of the mean"
 def measured(table: pd.DataFrame, sweep: str, metric: str) -> pd.DataFrame:
     """Return the summary rows of a sweep, joined with its unrolls, window and `resample_every`."""
     place = sweeps.members(table, sweep).set_index("run")[["unrolls", "window"]]
-    rows = pd.concat([style.select(table, run, metric) for run in place.index])
-    return rows.join(place, on="run").assign(sweep=sweep)
+    return style.select(table, place.index, metric).join(place, on="run")
 
 
 def closed_form(table: pd.DataFrame, run: str, metric: str) -> pd.Series:
@@ -29,8 +29,16 @@ def covered(rows: pd.DataFrame) -> str:
     return f"{particles}, closed form inside the interval at {inside.sum()} of {len(rows)} points"
 
 
-def points(panel: Axes, rows: pd.DataFrame, x: str, look: dict) -> None:
-    """Draw means and their intervals against the column `x`, without a line between them."""
-    y = rows["mean"]
-    errors = [y - rows["mean_low"], rows["mean_high"] - y]
-    panel.errorbar(rows[x], y, errors, **look, linewidth=1.0, capsize=1.5, capthick=0.6)
+def means(panel: Axes, rows: pd.DataFrame, x: str, looks: style.Looks) -> None:
+    """Draw means as markers and their intervals as bars against the column `x`.
+
+    Args:
+        panel: where to draw.
+        rows: of a summary table.
+        x: name of a column.
+        looks: of every estimator in `rows`.
+    """
+    colors = [looks[name]["color"] for name in rows["estimator"]]
+    panel.vlines(rows[x], rows["mean_low"], rows["mean_high"], colors=colors, linewidths=1.0)
+    markers = style.points(looks, by="estimator") | {"s": 12, "linewidth": 0}
+    sns.scatterplot(rows, x=x, y="mean", ax=panel, **markers)

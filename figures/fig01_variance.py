@@ -8,10 +8,10 @@ gradients of the same task.
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
 from matplotlib.figure import Figure
 
-from figures._variance import BARS, SCENARIOS, closed_form, covered, measured, points
+from figures._variance import BARS, SCENARIOS, closed_form, covered, means, measured
 from workflow.lib.report import style
 
 EXPERIMENT, METRIC = "variance_unrolls", "variance"
@@ -24,16 +24,26 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs.
     """
-    table = tables[EXPERIMENT]
+    looks = {name: style.estimator(name) | {"linestyle": dash} for name, dash in LINES.items()}
+    thin = {"color": "black", "marker": "", "linewidth": 0.5}
+    theory = {
+        name: look | thin | {"label": f"{look['label']}, closed form"}
+        for name, look in looks.items()
+    }
     figure, panels = style.subplots(3, style.PAGE_WIDTH, 2.5)
     drawn = []
     for panel, (scenario, title), letter in zip(panels, SCENARIOS.items(), "abc", strict=True):
-        drawn += [_curve(panel, table, name, scenario) for name in LINES]
-        panel.set(xscale="log", yscale="log", xlabel="Number of unrolls T/K")
+        rows = pd.concat([_measured(tables[EXPERIMENT], name, scenario) for name in LINES])
+        where = {"data": rows, "x": "unrolls", "ax": panel}
+        sns.lineplot(**where, y="mean", **style.lines(looks, by="estimator"))
+        sns.lineplot(**where, y="closed_form", linewidth=0.5, **style.lines(theory, by="estimator"))
+        means(panel, rows, "unrolls", looks)
+        panel.set(xscale="log", yscale="log", xlabel="Number of unrolls T/K", ylabel="")
         panel.set_title(f"({letter}) {title}")
+        drawn.append(rows)
     panels[0].set_ylabel("Variance / |∇L|²")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    entries = [*style.handles(looks), *style.handles(theory)]
+    figure.legend(handles=entries, loc="outside upper center", ncols=4)
     shown = pd.concat(drawn, ignore_index=True)
     values = shown[["mean", "closed_form"]]
     for panel in panels:
@@ -42,13 +52,8 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     return figure, shown
 
 
-def _curve(panel: Axes, table: pd.DataFrame, name: str, scenario: str) -> pd.DataFrame:
-    """Draw one estimator on one text: measurements, and the closed form; return the rows."""
+def _measured(table: pd.DataFrame, name: str, scenario: str) -> pd.DataFrame:
+    """Return the rows of one estimator on one text, and beside them the closed form."""
+    form = closed_form(table, f"theory_{scenario}", METRIC)
     rows = measured(table, f"{name}_{scenario}", METRIC)
-    rows["closed_form"] = rows["window"].map(closed_form(table, f"theory_{scenario}", METRIC))
-    look = style.estimator(name) | {"linestyle": LINES[name]}
-    points(panel, rows, "unrolls", look)
-    label = f"{look['label']}, closed form"
-    thin = {"color": "black", "linestyle": LINES[name], "linewidth": 0.5, "zorder": 3}
-    panel.plot(rows["unrolls"], rows["closed_form"], label=label, **thin)
-    return rows
+    return rows.assign(closed_form=rows["window"].map(form))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from matplotlib import colors
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -45,6 +45,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     panels[0].set_title("(a) All methods (ES: N = 1000, K = 1)")
     panels[1].set_title("(b) Number of particles N")
     panels[0].set_ylabel("Loss after 500 inner steps")
+    panels[1].set_ylabel("")
     shown = pd.concat(drawn, ignore_index=True)
     style.footer(figure, shown, "diverged: ends above its start, arrow: median leaves the axis")
     return figure, shown
@@ -55,32 +56,25 @@ def _particle_looks() -> dict[str, dict[str, Any]]:
     looks = {}
     for family, linestyle in FAMILIES.items():
         look = style.estimator(family)
-        for marker, count in zip("oPsD", PARTICLES, strict=True):
-            strength = 0.4 + 0.6 * PARTICLES.index(count) / (len(PARTICLES) - 1)
-            rgb = colors.to_rgb(look["color"])
+        shades = sns.blend_palette(["white", look["color"]], 6)[2:]
+        for color, marker, count in zip(shades, "oPsD", PARTICLES, strict=True):
             looks[f"{family}_n{count}"] = {
                 "label": f"{look['label']}, N = {count}",
-                "color": tuple(1 - strength * (1 - part) for part in rgb),
+                "color": color,
                 "linestyle": linestyle,
                 "marker": marker,
             }
     return looks
 
 
-def _panel(
-    panel: Axes, table: pd.DataFrame, name: str, runs: Mapping[str, dict[str, Any]]
-) -> pd.DataFrame:
+def _panel(panel: Axes, table: pd.DataFrame, name: str, runs: style.Looks) -> pd.DataFrame:
     """Draw one panel, its legend below it, and return the rows that it shows."""
-    drawn, lines = [], []
-    for place, (run, changes) in enumerate(runs.items()):
-        rows = style.select(table, run, "meta_loss")
-        look = style.estimator(rows["estimator"].iloc[0]) | changes
-        shift = place / len(runs)
-        lines.append(style.band(panel, rows, "outer_step", look, LIMITS, shift))
-        drawn.append(rows.assign(panel=name))
+    rows = style.select(table, runs, "meta_loss")
+    looks = style.looks(rows, runs)
+    style.curves(panel, rows, "outer_step", looks, limits=LIMITS)
     panel.set_yscale("log")
     panel.set_ylim(*LIMITS)
     panel.set_xlabel("Outer step")
     place = {"loc": "upper center", "bbox_to_anchor": (0.46, -0.16)}
-    panel.legend(handles=lines, ncols=2, fontsize=6, handlelength=2.6, **place)
-    return pd.concat(drawn)
+    panel.legend(handles=style.handles(looks), ncols=2, fontsize=6, handlelength=2.6, **place)
+    return rows.assign(panel=name)

@@ -14,7 +14,7 @@ from figures import _landscape
 from workflow.lib.claims.seed_values import at_equal_compute
 from workflow.lib.report import style
 
-RUNS = {"truncated_es": {}, "pes": {}, "es_single": {}}
+RUNS = ("truncated_es", "pes", "es_single")
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -29,23 +29,29 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 def draw_schedule(
     tables: Mapping[str, pd.DataFrame], landscape: _landscape.Landscape
 ) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure of a learning-rate schedule and what it shows, as `draw`.
+    """Return the figure of a learning-rate schedule: grid cells, paths and the rows of the curves.
 
     Args:
         tables: of the experiment of the landscape.
         landscape: the background; the same experiment has the runs.
+
+    Returns:
+        The figure, and what it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
-    looks = _landscape.looks(table, RUNS)
+    curves = at_equal_compute(table, RUNS, "meta_loss")
+    looks = style.looks(curves)
     grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
-    curves = at_equal_compute(table, tuple(looks), "meta_loss")
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
     landscape.draw_paths(left, paths, looks)
-    best = float(grid.to_numpy().min())
-    _landscape.draw_curves(right, curves, looks, best, (0.0, landscape.ceiling))
+    _landscape.draw_curves(right, curves, looks, (0.0, landscape.ceiling))
+    entries = [*style.handles(looks), _landscape.draw_best(right, grid)]
     left.set_title("(a) Landscape and paths of θ")
     right.set_title("(b) Meta-objective against compute")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(handles=entries, loc="outside upper center", ncols=4)
     style.footer(figure, curves, "star: start, markers on the left: ends")
     return figure, _landscape.drawn(grid, paths, curves)

@@ -16,7 +16,6 @@ from workflow.lib.report import style
 
 EXPERIMENT = "fashion_mnist_many_hyperparameters"
 RUNS = ("random_search", "truncated_es", "pes", "es_single")
-MARKERS = 8
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -27,20 +26,13 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH * 1.3, 2.9)
     shown = at_equal_compute(tables[EXPERIMENT], RUNS, "best_meta_loss")
-    for place, run in enumerate(RUNS):
-        rows = shown[shown["run"] == run]
-        look = style.estimator(run)
-        every = max(1, len(rows) // MARKERS)
-        first = place * every // len(RUNS)
-        x = rows["inner_steps"].to_numpy()
-        panel.plot(x, rows["mean"].to_numpy(), markevery=(first, every), **look)
-        low, high = rows["min"].to_numpy(), rows["max"].to_numpy()
-        panel.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
+    looks = {run: style.estimator(run) for run in RUNS}
+    style.curves(panel, shown, "inner_steps", looks, y="mean", band=("min", "max"))
     panel.set(xlabel="Inner steps, summed over particles", ylabel="Best meta-objective so far")
     panel.set_yscale("log")
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.yaxis.set_major_formatter(LogFormatter())
     panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
-    figure.legend(loc="outside upper center", ncols=4)
+    figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=4)
     style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
     return figure, shown

@@ -34,13 +34,13 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     optimum = style.select(table, f"es_single_from_{STARTS[0]}", "optimal_log_l2")["mean"].iloc[0]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.9)
     parts = [_draw_coefficients(left, table), _draw_losses(right, table)]
-    left.axhline(optimum, color="black", linewidth=0.9, linestyle="--", label="Best (closed form)")
+    best = {"color": "black", "linewidth": 0.9, "linestyle": "--", "label": "Best (closed form)"}
+    entries = style.handles({name: style.estimator(name) for name in ESTIMATORS})
+    entries.append(left.axhline(optimum, **best))
     for panel in (left, right):
         panel.set_xlabel("Inner steps, summed over particles")
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-    handles, labels = left.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4)
+    figure.legend(handles=entries, loc="outside upper center", ncols=4)
     shown = pd.concat(parts, ignore_index=True)
     style.footer(figure, shown, "arrow: median leaves the axis")
     return figure, shown
@@ -48,12 +48,10 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 def _draw_coefficients(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """Draw the logarithm of the coefficient from every start; return the rows drawn."""
-    runs = {f"{family}_from_{start}": family for family in ESTIMATORS for start in STARTS}
-    drawn = at_equal_compute(table, tuple(runs), "log_l2")
-    for run, family in runs.items():
-        look = style.estimator(family) | {"linewidth": 0.9}
-        shift = ESTIMATORS.index(family) / len(ESTIMATORS)
-        style.band(panel, drawn[drawn["run"] == run], "inner_steps", look, LIMITS, shift)
+    runs = [f"{family}_from_{start}" for family in ESTIMATORS for start in STARTS]
+    drawn = at_equal_compute(table, runs, "log_l2")
+    looks = style.looks(drawn)
+    style.curves(panel, drawn, "inner_steps", looks, limits=LIMITS, linewidth=0.9)
     panel.set(ylabel="θ: log L2 coefficient", ylim=LIMITS)
     panel.set_title("(a) Coefficient, six starts")
     return drawn.assign(panel="a")
@@ -61,14 +59,16 @@ def _draw_coefficients(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_losses(panel: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """Draw the validation loss above the least one from two starts; return the rows drawn."""
-    runs = {f"{family}_from_{start}": (family, start) for family in ESTIMATORS for start in SHOWN}
-    drawn = at_equal_compute(table, tuple(runs), "meta_loss")
-    least = style.select(table, next(iter(runs)), "optimal_meta_loss")["mean"].iloc[0]
+    dashes = {
+        f"{family}_from_{start}": {"linestyle": dash}
+        for family in ESTIMATORS
+        for start, dash in SHOWN.items()
+    }
+    drawn = at_equal_compute(table, tuple(dashes), "meta_loss")
+    least = style.select(table, next(iter(dashes)), "optimal_meta_loss")["mean"].iloc[0]
     drawn[MEDIAN] -= least
-    for place, (run, (family, start)) in enumerate(runs.items()):
-        look = style.estimator(family) | {"linestyle": SHOWN[start]}
-        rows = drawn[drawn["run"] == run]
-        style.band(panel, rows, "inner_steps", look, EXCESS_LIMITS, place / len(runs))
+    looks = style.looks(drawn, dashes)
+    style.curves(panel, drawn, "inner_steps", looks, limits=EXCESS_LIMITS)
     panel.set(ylabel="Validation loss above the least", yscale="log", ylim=EXCESS_LIMITS)
     panel.set_title("(b) Validation loss (start -5: full, 5: dashed)")
     return drawn.assign(panel="b")

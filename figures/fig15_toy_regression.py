@@ -7,7 +7,6 @@ meta-loss against updates of θ, each after K = 10 inner steps of every particle
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import _landscape
@@ -24,7 +23,7 @@ LANDSCAPE = _landscape.Landscape(
     smoothing=0.0,  # the ripples are the point
     saturation=95.0,
 )
-RUNS = {"tbptt": {}, "rtrl": {}, "uoro": {}, "truncated_es": {}, "pes": {}, "es_single": {}}
+RUNS = ("tbptt", "rtrl", "uoro", "truncated_es", "pes", "es_single")
 LIMITS = (500.0, 2550.0)
 
 
@@ -35,30 +34,18 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
     table, seeds = tables[LANDSCAPE.experiment], tables[f"{LANDSCAPE.experiment}_seeds"]
-    looks = _landscape.looks(table, RUNS)
-    grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
-    curves = at_equal_compute(table, tuple(looks), "meta_loss")
+    curves = at_equal_compute(table, RUNS, "meta_loss")
     curves = curves[curves["outer_step"] > 0]
+    looks = style.looks(curves)
+    grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.1)
     LANDSCAPE.draw(figure, left, grid)
     LANDSCAPE.draw_paths(left, paths, looks)
     left.set_title("(a) Landscape and paths of θ")
-    _draw_curves(right, curves, looks, best=float(grid.to_numpy().min()))
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    style.curves(right, curves, "outer_step", looks, limits=LIMITS)
+    right.set(xlabel="Outer step (10 inner steps of every particle)", ylabel="Meta-loss")
+    right.set(xscale="log", ylim=LIMITS, title="(b) Meta-loss against updates")
+    entries = [*style.handles(looks), _landscape.draw_best(right, grid)]
+    figure.legend(handles=entries, loc="outside upper center", ncols=7)
     style.footer(figure, curves, "star: start, markers on the left: ends")
     return figure, _landscape.drawn(grid, paths, curves)
-
-
-def _draw_curves(panel: Axes, curves: pd.DataFrame, looks: _landscape.Looks, best: float) -> None:
-    """Draw the meta-loss of each run against updates, and the best of the grid as a line."""
-    for place, (run, look) in enumerate(looks.items()):
-        rows = curves[curves["run"] == run]
-        style.band(panel, rows, "outer_step", look, LIMITS, place / len(looks))
-    panel.axhline(best, color="0.3", linewidth=0.8, linestyle=":", label="Best cell of (a)")
-    panel.set(
-        xlabel="Outer step (10 inner steps of every particle)",
-        ylabel="Meta-loss",
-        xscale="log",
-        ylim=LIMITS,
-    )
-    panel.set_title("(b) Meta-loss against updates")

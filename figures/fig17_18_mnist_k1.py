@@ -31,18 +31,18 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         ValueError: the tables lack one of the runs, or the landscape is not a full grid.
     """
     table, seeds = (tables[f"{LANDSCAPE.experiment}{part}"] for part in ("", "_seeds"))
-    looks = _landscape.looks(table, RUNS)
+    curves = at_equal_compute(table, tuple(RUNS), "meta_loss")
+    looks = style.looks(curves, RUNS)
     grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
-    curves = at_equal_compute(table, tuple(looks), "meta_loss")
     figure, (first, second, third) = style.subplots(3, style.PAGE_WIDTH, 2.9)
     for panel, (name, runs) in zip((first, second), PANELS.items(), strict=True):
         LANDSCAPE.draw(figure, panel, grid, bar=False)
-        LANDSCAPE.draw_paths(panel, paths, {run: looks[run] for run in runs})
+        LANDSCAPE.draw_paths(panel, paths[paths["run"].isin(runs)], looks)
         panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
-    best = float(grid.to_numpy().min())
-    _landscape.draw_curves(third, curves, looks, best, (0.0, LANDSCAPE.ceiling))
+    _landscape.draw_curves(third, curves, looks, (0.0, LANDSCAPE.ceiling))
+    entries = [*style.handles(looks), _landscape.draw_best(third, grid)]
     third.set(xlabel="Inner steps of all particles")
     third.set_title("(c) Meta-objective")
-    figure.legend(*third.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    figure.legend(handles=entries, loc="outside upper center", ncols=5)
     style.footer(figure, curves, "K = 1; star: start, markers in (a), (b): ends")
     return figure, _landscape.drawn(grid, paths, curves)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from workflow.lib.report import style
@@ -26,10 +26,13 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     table, seeds = tables[EXPERIMENT], tables[f"{EXPERIMENT}_seeds"]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.7)
-    rates = pd.concat([_rates(left, table, run) for run in RUNS])
-    left.axhline(grid_optimum(seeds), color="0.3", linestyle="-.", label="Best of a grid")
+    rates, gradients = _rates(table), _first_seed(style.select(seeds, RUNS, "gradient"))
+    looks = style.looks(rates)
+    style.curves(left, rates, "outer_step", looks)
+    best = left.axhline(grid_optimum(seeds), color="0.3", linestyle="-.", label="Best of a grid")
     left.set(yscale="log", ylabel="Learning rate", title="(a) Iterates")
-    gradients = pd.concat([_gradients(right, seeds, run) for run in RUNS])
+    where = {"x": "outer_step", "y": "value", "ax": right}
+    sns.lineplot(gradients, **where, linewidth=0.6, **style.lines(looks))
     limit = float(np.percentile(gradients["value"].abs(), CLIP))
     first = int(gradients["seed"].iloc[0])
     right.set(ylabel="Gradient estimate", title=f"(b) Estimates, seed {first}")
@@ -38,7 +41,8 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         for step in resets(seeds):
             panel.axvline(step, color="0.6", linewidth=0.6, linestyle=":")
         panel.set_xlabel("Outer step")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    entries = [*style.handles(looks), best]
+    figure.legend(handles=entries, loc="outside upper center", ncols=3)
     style.footer(figure, rates, "dotted: a new inner problem")
     return figure, pd.concat([rates.assign(panel="a"), gradients.assign(panel="b")])
 
@@ -54,25 +58,18 @@ def grid_optimum(seeds: pd.DataFrame) -> float:
 
 def resets(seeds: pd.DataFrame) -> list[int]:
     """Return the outer steps at which a new inner problem begins, but for the first."""
-    rows = style.select(seeds, RUNS[0], "problem")
-    rows = rows[rows["seed"] == rows["seed"].min()].sort_values("outer_step")
+    rows = _first_seed(style.select(seeds, RUNS[0], "problem"))
     return rows.loc[rows["value"].diff() > 0, "outer_step"].tolist()
 
 
-def _rates(panel: Axes, table: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Draw the median learning rate of one run and its band; return the rows."""
-    rows = style.select(table, run, "theta").sort_values("outer_step").copy()
+def _rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of θ = log learning rate, its statistics as learning rates."""
+    rows = style.select(table, RUNS, "theta").copy()
     statistics = ["median", "median_low", "median_high", "mean", "mean_low", "mean_high"]
     rows[statistics] = np.exp(rows[statistics])
-    shift = RUNS.index(run) / len(RUNS)
-    style.band(panel, rows, "outer_step", style.estimator(run), (1e-6, 1e6), shift)
     return rows
 
 
-def _gradients(panel: Axes, seeds: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Draw the estimates of the first seed of one run; return the rows."""
-    rows = style.select(seeds, run, "gradient")
-    rows = rows[rows["seed"] == rows["seed"].min()].sort_values("outer_step")
-    look = style.estimator(run)
-    panel.plot(rows["outer_step"], rows["value"], color=look["color"], linewidth=0.6)
-    return rows
+def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first seed of each run."""
+    return rows[rows["seed"] == rows["seed"].min()]

@@ -5,8 +5,8 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -14,7 +14,8 @@ from figures._learned_optimizer import CEILING, ends
 from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
-RUNS = r"es_single(_sigma_.*)?"
+SWEEP = "es_single_sigma"
+OTHERS = ("es_single", "es_single_sigma_1em06")  # have more seeds than the members of the sweep
 MARKERS = "vs^oD"
 LIMITS = (0.0, CEILING)
 
@@ -27,17 +28,19 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     table, seeds = tables[EXPERIMENT], tables[f"{EXPERIMENT}_seeds"]
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 2.7)
-    of_run = table[table["run"].str.fullmatch(RUNS)].groupby("run")["sigma"].first().sort_values()
-    curves, points = [], []
-    for place, (run, sigma) in enumerate(of_run.items()):
-        color = mpl.colors.to_hex(mpl.colormaps["viridis"](0.95 * place / len(of_run)))
-        look = {"label": f"σ = {sigma:g}", "marker": MARKERS[place], "color": color}
-        rows = style.select(table, run, "meta_loss")
-        style.band(left, rows, "inner_steps", look, LIMITS, place / len(of_run))
-        last = ends(seeds, run)
-        right.plot([sigma] * len(last), last, linestyle="none", **look)
-        curves.append(rows)
-        points.append(pd.DataFrame({"run": run, "sigma": sigma, "seed": last.index, "value": last}))
+    chosen = table[(table["sweep"] == SWEEP) | table["run"].isin(OTHERS)]
+    of_run = chosen.groupby("run")["sigma"].first().sort_values()
+    shades = sns.color_palette("viridis", len(of_run))
+    changes = {
+        run: {"label": f"σ = {sigma:g}", "color": shade, "marker": marker, "linestyle": "-"}
+        for (run, sigma), shade, marker in zip(of_run.items(), shades, MARKERS, strict=True)
+    }
+    curves = style.select(table, changes, "meta_loss")
+    looks = style.looks(curves, changes)
+    style.curves(left, curves, "inner_steps", looks, limits=LIMITS)
+    last = ends(seeds, looks)
+    last["sigma"] = last["run"].map(of_run)
+    sns.scatterplot(last, x="sigma", y="value", ax=right, **style.points(looks))
     left.set(xlabel="Inner steps, summed over particles", ylabel="Meta-loss", title="(a) Curves")
     left.xaxis.set_major_formatter(EngFormatter(sep=""))
     right.set(
@@ -45,7 +48,6 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     )
     for panel in (left, right):
         panel.set_ylim(bottom=0)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
-    shown = pd.concat(curves, ignore_index=True)
-    style.footer(figure, shown, "ES-Single")
-    return figure, pd.concat([shown.assign(panel="a"), pd.concat(points).assign(panel="b")])
+    figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=5)
+    style.footer(figure, curves, "ES-Single")
+    return figure, pd.concat([curves.assign(panel="a"), last.assign(panel="b")])

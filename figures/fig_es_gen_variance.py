@@ -7,19 +7,15 @@ ES-Single. The line is the closed form, in which the unrolls that share a pertur
 from collections.abc import Mapping
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
-from figures._variance import (
-    BARS,
-    SCENARIOS,
-    closed_form,
-    covered,
-    measured,
-    points,
-)
+from figures._variance import BARS, SCENARIOS, closed_form, covered, means, measured
 from workflow.lib.report import style
 
 EXPERIMENT, METRIC = "variance_es_gen", "variance"
+FORM = {"label": "Closed form", "color": "black", "linewidth": 0.5}
+RING = {"linestyle": "none", "markersize": 7, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -30,26 +26,27 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     table = tables[EXPERIMENT]
     figure, panels = style.subplots(3, style.PAGE_WIDTH, 2.5)
-    look = style.estimator("es_gen") | {"linestyle": "none"}
+    looks = {"es_gen": style.estimator("es_gen") | {"linestyle": "none"}}
+    rings = {name: style.estimator(name) | RING for name in ("pes", "es_single")}
+    for ring in rings.values():
+        ring["markeredgecolor"] = ring["color"]
     drawn = []
     for panel, (scenario, title), letter in zip(panels, SCENARIOS.items(), "abc", strict=True):
         rows = measured(table, f"es_gen_{scenario}", METRIC)
         rows["closed_form"] = rows["window"].map(closed_form(table, f"theory_{scenario}", METRIC))
-        points(panel, rows, "resample_every", look)
-        every, form = rows["resample_every"], rows["closed_form"]
-        panel.plot(every, form, color="black", linewidth=0.5, label="Closed form")
-        for end, name in ((0, "pes"), (-1, "es_single")):
-            ends = style.estimator(name) | {"linestyle": "none"}
-            ring = {"markerfacecolor": "none", "markersize": 7, "zorder": 4}
-            panel.plot(every.iloc[end], form.iloc[end], **ends, **ring)
+        where = {"x": "resample_every", "y": "closed_form", "ax": panel}
+        sns.lineplot(rows, **where, **FORM, errorbar=None, legend=False)
+        means(panel, rows, "resample_every", looks)
+        for ring, end in zip(rings.values(), (rows.iloc[0], rows.iloc[-1]), strict=True):
+            panel.plot(end["resample_every"], end["closed_form"], **ring, zorder=4)
         panel.set(xscale="log", yscale="log", xlabel="Unrolls between fresh perturbations")
         panel.margins(y=0.12)
         style.plain_ticks(panel)
-        panel.set_title(f"({letter}) {title}")
+        panel.set(title=f"({letter}) {title}", ylabel="")
         drawn.append(rows)
     panels[0].set_ylabel("Variance / |∇L|²")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    entries = style.handles({"form": FORM} | rings | looks)
+    figure.legend(handles=entries, loc="outside upper center", ncols=4)
     shown = pd.concat(drawn, ignore_index=True)
     extra = f"K = {shown['truncation'].iloc[0]:g}, {covered(shown)}"
     style.footer(figure, shown, extra, band=BARS)

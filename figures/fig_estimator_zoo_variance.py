@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._variance import BARS, points
+from figures._variance import BARS, means
 from workflow.lib.report import style
 
 TASKS = {
@@ -30,43 +30,39 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         ValueError: a table lacks one of the runs.
     """
     figure, panels = style.subplots(3, style.PAGE_WIDTH, 3.6, rows=2)
+    looks = {name: style.estimator(name) | {"linestyle": "none"} for name in RUNS}
     drawn = []
     for column, (experiment, title) in enumerate(TASKS.items()):
         for row, (metric, label) in enumerate(METRICS.items()):
             panel = panels[row * len(TASKS) + column]
-            drawn.append(_panel(panel, tables[experiment], metric))
-            if column == 0:
-                panel.set_ylabel(label)
+            drawn.append(_panel(panel, tables[experiment], metric, looks))
+            panel.set_ylabel("" if column else label)
         steps = drawn[-1]["inner_steps"].iloc[0]
         panels[column].set_title(f"{title}\n{steps:,} inner steps")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=5)
+    figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=5)
     shown = pd.concat(drawn, ignore_index=True)
     style.footer(figure, shown, band=BARS)
     return figure, shown
 
 
-def _panel(panel: Axes, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _panel(panel: Axes, table: pd.DataFrame, metric: str, looks: style.Looks) -> pd.DataFrame:
     """Draw one metric of one task: a point for every estimator; return the rows."""
-    drawn = []
-    for place, run in enumerate(RUNS):
-        rows = style.select(table, run, metric).assign(place=place)
-        points(panel, rows, "place", style.estimator(run) | {"linestyle": "none"})
-        drawn.append(rows)
+    rows = style.select(table, RUNS, metric)
+    means(panel, rows, "estimator", looks)
     if metric == "variance":
         panel.set_yscale("log")
         style.plain_ticks(panel)
     else:
         panel.axhline(0.0, color="0.3", linewidth=0.6)
-        if max(rows["mean"].max() for rows in drawn) > _threshold(drawn):
-            panel.set_yscale("symlog", linthresh=_threshold(drawn))
+        threshold = _threshold(rows)
+        if rows["mean"].max() > threshold:
+            panel.set_yscale("symlog", linthresh=threshold)
     panel.margins(x=0.15, y=0.15)
-    panel.set_xticks([])
-    return pd.concat(drawn)
+    panel.set(xlabel="", xticks=[])
+    return rows
 
 
-def _threshold(drawn: list[pd.DataFrame]) -> float:
+def _threshold(rows: pd.DataFrame) -> float:
     """Return where a symmetric log axis turns linear: the decade above the unbiased intervals."""
-    unbiased = [rows for rows in drawn if rows["run"].iloc[0] != "truncated_es"]
-    widest = max(float((rows["mean_high"] - rows["mean"]).iloc[0]) for rows in unbiased)
-    return float(10 ** np.ceil(np.log10(widest)))
+    unbiased = rows[rows["run"] != "truncated_es"]
+    return float(10 ** np.ceil(np.log10((unbiased["mean_high"] - unbiased["mean"]).max())))

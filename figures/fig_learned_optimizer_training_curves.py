@@ -35,22 +35,22 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         ValueError: the table lacks one of the runs.
     """
     table = tables[EXPERIMENT]
-    looks = RIVALS | {name: style.estimator(name) for name in LEARNED}
+    named = RIVALS | {name: style.estimator(name) for name in LEARNED}
     figure, panels = style.subplots(len(PROBLEMS), style.PAGE_WIDTH, 4.2, rows=len(METRICS))
-    shown, handles = [], {}
+    shown = []
     for row, (metric, label) in enumerate(METRICS.items()):
         for column, (problem, title) in enumerate(PROBLEMS.items()):
             panel = panels[row * len(PROBLEMS) + column]
-            for place, (name, look) in enumerate(looks.items()):
-                rows = style.select(table, f"{name}_{problem}", metric)
-                line = style.band(panel, rows, "outer_step", look, LIMITS, place / len(looks))
-                handles[name] = line
-                shown.append(rows)
+            looks = {f"{name}_{problem}": look for name, look in named.items()}
+            rows = style.select(table, looks, metric)
+            style.curves(panel, rows, "outer_step", looks, limits=LIMITS)
+            shown.append(rows.assign(optimizer=rows["run"].str.removesuffix(f"_{problem}")))
             panel.set(yscale="log", xlabel="Training step" if row else "")
             style.plain_ticks(panel)
             panel.set_ylabel("" if column else label)
             panel.set_title("" if row else title)
-    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=3)
     drawn = pd.concat(shown, ignore_index=True)
+    entries = style.handles(style.looks(drawn.assign(run=drawn["optimizer"]), named))
+    figure.legend(handles=entries, loc="outside upper center", ncols=3)
     style.footer(figure, drawn, "training loss: means between points")
     return figure, drawn

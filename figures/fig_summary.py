@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,21 +18,22 @@ HEIGHT_PER_ROW = 0.17
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
-    """Draw the summary over all tasks: a row per task, per family, and one of all."""
+    """Return the figure of the summary over all tasks, and the summary.
+
+    Its rows are the tasks, the families of tasks, and all of them together.
+    """
     suffix = "_seeds"
     seeds = {
         name.removesuffix(suffix): rows for name, rows in tables.items() if name.endswith(suffix)
     }
     results = comparisons.outcomes(seeds)
     summary = comparisons.summary(results)
+    summary["name"] = [f"{row.title} (n = {row.n})" for row in summary.itertuples()]
     height = 0.9 + HEIGHT_PER_ROW * len(summary)
     figure, panels = style.subplots(2, style.PAGE_WIDTH, height)
     for panel, measure in zip(panels, PANELS, strict=True):
         _rows(panel, summary, measure)
-    names = [f"{row.title} (n = {row.n})" for row in summary.itertuples()]
-    panels[0].set_yticks(range(len(names)), names)
-    panels[1].set_yticks(range(len(names)), [])
-    panels[1].set_xlim(-0.02, 1.02)
+    panels[1].set(xlim=(-0.02, 1.02), yticklabels=[])
     data = pd.concat([rows[["scale", "data"]].drop_duplicates() for rows in seeds.values()])
     counts = results.groupby(["task", "pair"])["seed"].nunique()
     style.footer(
@@ -46,13 +48,19 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 def _rows(panel: Axes, summary: pd.DataFrame, measure: str) -> None:
     """Draw one measure of every row with its interval, and the line of no difference."""
     title, label, nothing = PANELS[measure]
-    look = style.estimator("es_single")
     panel.axvline(nothing, color="0.3", linewidth=0.8)
-    for place, row in enumerate(summary.to_dict("records")):
-        task = row["level"] == "task"
-        colour = look["color"] if task else "black"
-        bounds = [row[f"{measure}_low"], row[f"{measure}_high"]]
-        panel.plot(bounds, [place] * 2, color=colour, linewidth=1.0 if task else 1.6)
-        marker = look["marker"] if task else "D"
-        panel.plot(row[measure], place, marker=marker, color=colour, markersize=3.5)
-    panel.set(title=title, xlabel=label, ylim=(len(summary) - 0.5, -0.5))
+    bounds = (summary[f"{measure}_low"], summary[f"{measure}_high"])
+    task, look = summary["level"] == "task", style.estimator("es_single")
+    colors = {True: look["color"], False: "black"}
+    widths = task.map({True: 1.0, False: 1.6})
+    panel.hlines(summary["name"], *bounds, colors=task.map(colors), linewidths=widths)
+    mapping = {
+        "hue": task,
+        "hue_order": colors,
+        "palette": colors,
+        "markers": [look["marker"], "D"],
+    }
+    options = {"linestyle": "none", "markersize": 3.5, "errorbar": None, "legend": False}
+    sns.pointplot(summary, x=measure, y="name", ax=panel, **mapping, **options)
+    panel.yaxis.grid(True)
+    panel.set(title=title, xlabel=label, ylabel="")

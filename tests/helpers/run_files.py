@@ -26,6 +26,7 @@ def write_run(
     cells: Sequence[int] | None = None,
     inner_steps: int | None = None,
     hyperparameters: Mapping[str, float] | None = None,
+    sweep: str = "",
 ) -> Path:
     """Write one run file and its sidecar; `values` maps a metric to [seeds, points or cells]."""
     seeds, points = next(iter(values.values())).shape
@@ -62,6 +63,7 @@ def write_run(
             "estimator": {"name": estimator, "args": arguments} if estimator else None,
             "data": data,
             "seeds": [first, first + seeds - 1],
+            **({"sweep": sweep} if sweep else {}),
         },
         "status": {str(seed): state for seed, state in zip(numbers, status, strict=True)},
         "timings": {"wall_s": 1.5},

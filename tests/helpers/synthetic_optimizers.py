@@ -6,7 +6,8 @@ import numpy as np
 
 from tests.helpers.run_files import write_run
 
-SIGMAS = {"1em06": 1e-6, "0p0001": 1e-4, "0p001": 1e-3, "0p1": 0.1}
+SWEEP, SWEPT = "es_single_sigma", {"0p0001": 1e-4, "0p001": 1e-3, "0p1": 0.1}
+SIGMAS = {"1em06": 1e-6} | SWEPT
 
 
 def learned_optimizer(folder: Path, seeds: int = 4) -> list[Path]:
@@ -14,13 +15,14 @@ def learned_optimizer(folder: Path, seeds: int = 4) -> list[Path]:
     speeds = {"truncated_es": 0.05, "pes": 0.1, "es_single": 0.3, "es_single_lockstep": 0.25}
     sigmas = dict.fromkeys(speeds, 0.01)
     for name, sigma in SIGMAS.items():
-        speeds[f"es_single_sigma_{name}"] = 0 if sigma < 1e-5 else 0.1
-        sigmas[f"es_single_sigma_{name}"] = sigma
+        speeds[f"{SWEEP}_{name}"] = 0 if sigma < 1e-5 else 0.1
+        sigmas[f"{SWEEP}_{name}"] = sigma
     paths = []
     for run, speed in speeds.items():
         loss = 0.4 + 2.2 * np.exp(-speed * np.arange(12)) * np.linspace(0.98, 1.02, seeds)[:, None]
         family = "es_single" if run.startswith("es_single") else run
         options = {"estimator": family, "hyperparameters": {"sigma": sigmas[run]}}
+        options |= {"sweep": SWEEP} if run.removeprefix(f"{SWEEP}_") in SWEPT else {}
         values = {"meta_loss": loss}
         path = write_run(folder, "learned_optimizer", run, values, data="fashion_mnist", **options)
         paths.append(path)

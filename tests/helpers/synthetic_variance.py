@@ -56,7 +56,7 @@ def _variance_run(
     estimator: str,
     options: Mapping[str, float],
 ) -> Path:
-    """Write one member of a sweep."""
+    """Write one member of a sweep, `{sweep}_{value}`."""
     steps = HORIZON * int(options["num_particles"])
     return write_run(
         folder,
@@ -67,6 +67,7 @@ def _variance_run(
         data="shakespeare",
         inner_steps=steps,
         hyperparameters=options,
+        sweep=run.rpartition("_")[0],
     )
 
 

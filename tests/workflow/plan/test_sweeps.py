@@ -33,15 +33,31 @@ def test_a_sweep_is_one_run_for_each_combination_of_values():
     member = found["pes_10_1em05"]
     assert member["estimator"] == {"name": "pes", "sigma": 0.1, "truncation": 10}
     assert member["protocol"] == {"name": "meta_training", "learning_rate": 1e-5}
+    assert member["sweep"] == "pes"
     assert settings["estimator"] == {"name": "pes", "sigma": 0.1}
+
+
+def test_only_the_members_of_a_sweep_name_it():
+    jobs = spec.jobs("laptop", ("learned_optimizer",))
+    sweeps_of = {job.spec["run"]: job.spec.get("sweep") for job in jobs}
+    swept = {run for run, sweep in sweeps_of.items() if sweep == "es_single_sigma"}
+    assert swept == {f"es_single_sigma_{value}" for value in ("0p0001", "0p001", "0p1")}
+    assert {sweep for run, sweep in sweeps_of.items() if run not in swept} == {None}
 
 
 def test_the_study_has_every_number_of_unrolls():
     jobs = spec.jobs("laptop", ("variance_unrolls",))
-    swept = [job.spec for job in jobs if job.spec["run"].startswith("pes_random_")]
+    swept = [job.spec for job in jobs if job.spec.get("sweep") == "pes_random"]
     horizon = swept[0]["task"]["args"]["horizon"]
     unrolls = [horizon // run["estimator"]["args"]["truncation"] for run in swept]
     assert unrolls == [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1]
+
+
+def test_the_tables_name_the_sweep_of_every_run(tables):
+    for table in (tables["variance_unrolls"], tables["variance_unrolls_seeds"]):
+        named = table.groupby("run")["sweep"].unique().map(list)
+        assert named["pes_real_10"] == ["pes_real"]
+        assert named["theory_real"] == [""]
 
 
 def test_members_know_their_unrolls_and_their_windows(tables):

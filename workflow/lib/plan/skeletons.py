@@ -25,9 +25,9 @@ NAMES = {
     "figure": r"fig([0-9]{2})?_[a-z0-9_]+",
     "claim": r"[a-z][a-z0-9_]*",
 }
-# For new estimators: Paul Tol's muted palette, and markers that can be told apart in print.
-COLORS = ("#44AA99", "#117733", "#AA4499", "#DDCC77", "#CC6677", "#6699CC", "#661100")
-MARKERS = ("h", "d", "8", "1", "2", "3", "4", "+", "x")
+# For new estimators: Paul Tol's muted palette, and filled markers that can be told apart in print.
+COLORS = ("#44AA99", "#117733", "#AA4499", "#DDCC77", "#CC6677", "#6699CC")
+MARKERS = ("h", "d", "8", "p", ">", "H")
 
 Files = dict[str, str]
 

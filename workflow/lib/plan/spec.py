@@ -164,19 +164,20 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
                 "seeds_per_job": chosen["seeds_per_job"],
                 "tuning": chosen.get("tuning", False),
             }
-            waits = {key: chosen[key] for key in ("tuned", "trained") if key in chosen}
-            resolved[member] |= waits
+            optional = ("tuned", "trained", "sweep")
+            resolved[member] |= {key: chosen[key] for key in optional if key in chosen}
     return resolved
 
 
 def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the runs of a sweep, `{run}_{value}`: one for each combination of its values.
 
-    `sweep: {estimator.truncation: [1, 10]}` is two runs; a run without a sweep is one.
+    `sweep: {estimator.truncation: [1, 10]}` is two runs, each with `run` as its `sweep`; a run
+    without a sweep is one, and has no `sweep`.
     """
     sweep = settings.get("sweep", {})
     for values in itertools.product(*sweep.values()):
-        chosen = dict(settings)
+        chosen = dict(settings) | ({"sweep": run} if sweep else {})
         for place, value in zip(sweep, values, strict=True):
             part, hyperparameter = place.split(".")
             chosen[part] = {**chosen.get(part, {}), hyperparameter: value}

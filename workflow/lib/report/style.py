@@ -1,17 +1,32 @@
-"""How every figure looks, and how it is saved.
+"""How every figure looks, from a table to a saved picture. seaborn draws, from tidy rows.
 
-Widths are those of an ICML page (inches). An estimator has one colour, marker and dash in all
-figures: its entry in `workflow/config/estimators.yaml`. Figures draw what the tables hold; the
-intervals are computed there, never here. Saved twice, a figure has the same bytes.
+    rows = style.select(tables["toy_regression"], ("pes", "es_single"), "meta_loss")
+    looks = style.looks(rows)
+    figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
+    style.curves(panel, rows, "outer_step", looks)
+    panel.set(xlabel="Outer step", ylabel="Meta-loss", yscale="log")
+    figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=2)
+    style.footer(figure, rows)
+    style.save_figure(figure, rows, Path("fig_toy"))
+
+`looks` maps each run to its label, colour, marker and line style, those of its estimator in
+`workflow/config/estimators.yaml`. `lines` and `points` turn it into keywords of seaborn:
+
+    sns.scatterplot(ends, x="sigma", y="value", ax=panel, **style.points(looks))
+
+Figures show the numbers of the tables, intervals too: seaborn estimates nothing, because its
+bootstrap has no seed. A figure that is saved twice has the same bytes, whatever the user's
+matplotlibrc says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,45 +37,69 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from workflow.lib.common import stats, store
 from workflow.lib.plan import catalogue
 
-COLUMN_WIDTH = 3.25
+COLUMN_WIDTH = 3.25  # of an ICML page, in inches
 PAGE_WIDTH = 6.75
+SCALE = 0.73  # of all sizes in seaborn's context "paper"; its text is then 7 points high
+RC = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.linewidth": 0.3,
+    "legend.columnspacing": 1.2,
+    "legend.frameon": False,
+    "legend.handlelength": 3.0,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4.5,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+}
+DASHES = {"-": "", "--": (3.7, 1.6), ":": (1, 1.65), "-.": (6.4, 1.6, 1, 1.6)}  # for seaborn
+ARROW = {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 7, "clip_on": False}
+EDGE = {"markeredgecolor": "white", "markeredgewidth": 0.4}  # as sns.scatterplot draws it
 MARKERS_PER_LINE = 6
 NOMINAL_COVERAGE = 1 - stats.ALPHA
 
-SETTINGS = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7,
-    "axes.titlesize": 8,
-    "axes.labelsize": 7,
-    "legend.fontsize": 6.5,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.linewidth": 0.3,
-    "grid.alpha": 0.5,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 3.5,
-    "legend.frameon": False,
-    "legend.handlelength": 3.0,
-    "legend.columnspacing": 1.2,
-    "figure.dpi": 100,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-}
+Looks = Mapping[str, Mapping[str, Any]]
 
 
 def subplots(columns: int, width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `width` x `height` inches and its panels, row by row."""
-    mpl.rcParams.update(SETTINGS)
+    """Set the theme of all figures, and return a new one with its panels.
+
+    Args:
+        columns: number of panels beside each other.
+        width: of the figure, in inches.
+        height: of the figure, in inches.
+        rows: number of panels below each other.
+
+    Returns:
+        The figure and its panels, row by row.
+    """
+    mpl.rcdefaults()
+    sizes = {name: SCALE * size for name, size in sns.plotting_context("paper").items()}
+    colors = [look["color"] for look in catalogue.load("estimators").values()]
+    sns.set_theme(context=sizes, style="ticks", palette=colors, font="DejaVu Sans", rc=RC)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels:
-        panel.grid(True)
-    return figure, list(panels)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def select(table: pd.DataFrame, runs: str | Iterable[str], metric: str) -> pd.DataFrame:
+    """Return the rows of one metric of one run, or of several in the order given.
+
+    Raises:
+        ValueError: a run has none; the line names the runs and metrics that there are.
+    """
+    names = [runs] if isinstance(runs, str) else runs
+    parts = {name: table[(table["run"] == name) & (table["metric"] == metric)] for name in names}
+    for run, rows in parts.items():
+        if rows.empty:
+            experiment = table["experiment"].iloc[0]
+            known, metrics = (", ".join(sorted(table[key].unique())) for key in ("run", "metric"))
+            raise ValueError(
+                f"experiment '{experiment}' has no '{metric}' of run '{run}' "
+                f"(runs: {known}; metrics: {metrics})"
+            )
+    return pd.concat(parts.values())
 
 
 def estimator(name: str) -> dict[str, str]:
@@ -69,72 +108,122 @@ def estimator(name: str) -> dict[str, str]:
     Raises:
         ValueError: it has no entry in estimators.yaml.
     """
-    looks = catalogue.load("estimators")
-    if name not in looks:
+    known = catalogue.load("estimators")
+    if name not in known:
         raise ValueError(
             f"estimator '{name}' has no label and colour; "
-            f"add its line to workflow/config/estimators.yaml (known: {', '.join(looks)})"
+            f"add its line to workflow/config/estimators.yaml (known: {', '.join(known)})"
         )
-    return dict(looks[name])
+    return dict(known[name])
 
 
-def select(table: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
-    """Return the rows of one metric of one run, in their order.
+def looks(rows: pd.DataFrame, changes: Looks | None = None) -> dict[str, dict[str, Any]]:
+    """Return how each run looks: label, color, marker and linestyle, those of its estimator.
+
+    Args:
+        rows: of a table. If the table counts diverged seeds of a run, the label says how many.
+        changes: {run: what differs from the look of its estimator}; runs may be left out.
 
     Raises:
-        ValueError: there are none; the line names the runs and metrics that there are.
+        ValueError: an estimator has no entry in estimators.yaml.
     """
-    chosen = table[(table["run"] == run) & (table["metric"] == metric)]
-    if chosen.empty:
-        experiment = table["experiment"].iloc[0]
-        runs, metrics = (", ".join(sorted(table[name].unique())) for name in ("run", "metric"))
-        raise ValueError(
-            f"experiment '{experiment}' has no '{metric}' of run '{run}' "
-            f"(runs: {runs}; metrics: {metrics})"
-        )
-    return chosen
+    found = {}
+    for run, own in rows.groupby("run", sort=False):
+        look = estimator(own["estimator"].iloc[0]) | dict((changes or {}).get(run, {}))
+        if "n_diverged" in own and own["n_diverged"].any():
+            worst = own.loc[own["n_diverged"].idxmax()]
+            look["label"] += f" ({worst['n_diverged']}/{worst['n']} diverged)"
+        found[run] = look
+    return found
 
 
-def band(
+def lines(looks: Looks, by: str = "run") -> dict[str, Any]:
+    """Return keywords of `sns.lineplot`: a line for each look, through the values as they are.
+
+    Args:
+        looks: color and linestyle of each value of the column `by`.
+        by: the column that tells the lines apart.
+    """
+    dashes = {name: DASHES[look["linestyle"]] for name, look in looks.items()}
+    mapping = {"hue": by, "palette": _each(looks, "color"), "style": by, "dashes": dashes}
+    return mapping | {"estimator": None, "errorbar": None, "sort": False, "legend": False}
+
+
+def points(looks: Looks, by: str = "run") -> dict[str, Any]:
+    """Return keywords of `sns.scatterplot`: markers for each look, in front of all lines.
+
+    Args:
+        looks: color and marker of each value of the column `by`.
+        by: the column that tells the markers apart.
+    """
+    mapping = {"hue": by, "palette": _each(looks, "color")}
+    mapping |= {"style": by, "markers": _each(looks, "marker")}
+    return mapping | {"legend": False, "zorder": 3}
+
+
+def handles(looks: Looks) -> list[Line2D]:
+    """Return an entry for each look, for `handles=` of a legend."""
+    return [Line2D([], [], **EDGE | look) for look in looks.values()]
+
+
+def _each(looks: Looks, key: str) -> dict[str, Any]:
+    """Return one property of every look."""
+    return {name: look[key] for name, look in looks.items()}
+
+
+def curves(
     panel: Axes,
     rows: pd.DataFrame,
     x: str,
-    look: dict[str, Any],
-    limits: tuple[float, float],
-    shift: float = 0.0,
-) -> Line2D:
-    """Draw the median of `rows` against the column `x`, and its interval as a band.
+    looks: Looks,
+    *,
+    y: str = "median",
+    band: tuple[str, str] | None = ("median_low", "median_high"),
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    **line: Any,
+) -> None:
+    """Draw each run as a line with a few markers, and its interval as a band.
 
     Args:
         panel: where to draw.
-        rows: one run and metric of a summary table.
-        x: name of a column.
-        look: keywords of a line: label, color, marker, linestyle. Diverged seeds are counted in
-            the label.
-        limits: the range of y that is shown. Where the median is outside, the line runs along
-            the border without markers, and an arrow head marks where it left.
-        shift: where the first marker is, in [0, 1), so that curves that coincide are all seen.
-
-    Returns:
-        The line, for a legend.
+        rows: of a summary table.
+        x: the column on the horizontal axis.
+        looks: of every run in `rows`.
+        y: the column that the lines show.
+        band: the columns with the lower and upper ends of the bands; None draws no bands.
+        limits: the range of y that is shown. A line that leaves it runs along its border without
+            markers, and an arrow head marks where the line left.
+        **line: further keywords of `sns.lineplot`.
     """
-    place = rows[x].to_numpy()
-    centre, low, high = (
-        rows[name].to_numpy().clip(*limits) for name in ("median", "median_low", "median_high")
-    )
-    diverged, seeds = rows[["n_diverged", "n"]].iloc[-1]
-    note = f" ({diverged}/{seeds} diverged)" if diverged else ""
-    every = max(1, len(place) // MARKERS_PER_LINE)
-    regular = np.arange(len(place)) % every == int(shift * every)
-    inside = (limits[0] < centre) & (centre < limits[1])
-    panel.fill_between(place, low, high, color=look["color"], alpha=0.18, linewidth=0)
-    look = look | {"label": look["label"] + note, "markevery": list(regular & inside)}
-    (line,) = panel.plot(place, centre, **look)
+    names = [y, *(band or ())]
+    rows = rows.assign(**{name: rows[name].clip(*limits) for name in names})
+    if band:
+        for run, own in rows.groupby("run", sort=False):
+            ends = (own[name] for name in band)
+            panel.fill_between(own[x], *ends, color=looks[run]["color"], alpha=0.18, linewidth=0)
+    sns.lineplot(rows, x=x, y=y, ax=panel, **lines(looks), **line)
+    inside = rows[y].between(*limits, inclusive="neither")
+    sns.scatterplot(rows[inside & _marked(rows, looks)], x=x, y=y, ax=panel, **points(looks))
     for border, arrow in zip(limits, (CARETDOWNBASE, CARETUPBASE), strict=True):
-        for left in np.flatnonzero(centre == border)[:1]:
-            arrow_look = {"color": look["color"], "mec": "black", "mew": 0.4, "ms": 7}
-            panel.plot(place[left], border, marker=arrow, clip_on=False, zorder=5, **arrow_look)
-    return line
+        if np.isfinite(border):
+            _arrows(panel, rows[rows[y] == border], x, looks, border, arrow)
+
+
+def _arrows(
+    panel: Axes, rows: pd.DataFrame, x: str, looks: Looks, border: float, arrow: int
+) -> None:
+    """Draw an arrow head on the border where each run first reaches it: the first of its `rows`."""
+    left = rows.drop_duplicates("run")
+    for run, place in zip(left["run"], left[x], strict=True):
+        panel.plot(place, border, color=looks[run]["color"], marker=arrow, zorder=5, **ARROW)
+
+
+def _marked(rows: pd.DataFrame, looks: Looks) -> pd.Series:
+    """Return which rows get a marker: a few of each run, at other places for each label."""
+    runs = rows.groupby("run")
+    every = (runs["run"].transform("size") // MARKERS_PER_LINE).clip(lower=1)
+    label, labels = pd.factorize(rows["run"].map(_each(looks, "label")))
+    return runs.cumcount() % every == label * every // len(labels)
 
 
 def plain_ticks(panel: Axes) -> None:

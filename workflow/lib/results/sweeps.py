@@ -11,7 +11,7 @@ def members(table: pd.DataFrame, sweep: str) -> pd.DataFrame:
 
     Args:
         table: rows of an experiment, per seed or summarised; its estimators work in lockstep.
-        sweep: name of the swept run; its members are called `{sweep}_{number}`.
+        sweep: name of the swept run in the experiment's YAML; its members' column `sweep` has it.
 
     Returns:
         Columns `run`, `unrolls` (T/K), `resample_every`, and `window`, the inner steps that share
@@ -20,7 +20,7 @@ def members(table: pd.DataFrame, sweep: str) -> pd.DataFrame:
     Raises:
         ValueError: there is no such run.
     """
-    rows = table[table["run"].str.fullmatch(f"{sweep}_[0-9]+")].drop_duplicates("run")
+    rows = table[table["sweep"] == sweep].drop_duplicates("run")
     if rows.empty:
         raise ValueError(f"no run of the sweep '{sweep}' in '{table['experiment'].iloc[0]}'")
     horizon = (rows["inner_steps"] / rows["num_particles"]).round()

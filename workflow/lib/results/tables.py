@@ -20,7 +20,7 @@ from workflow.lib.plan import spec as specs
 
 POINT = ["outer_step", "cell", "metric"]
 HYPERPARAMETERS = ["num_particles", "sigma", "truncation", "resample_every"]
-DESCRIPTION = ["experiment", "scale", "data", "run", "estimator", *HYPERPARAMETERS]
+DESCRIPTION = ["experiment", "scale", "data", "run", "sweep", "estimator", *HYPERPARAMETERS]
 JOB_FIELDS = (
     "device_kind",
     "versions",
@@ -113,9 +113,8 @@ def _describe(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) -> pd.Da
     hyperparameters = (spec["estimator"] or {"args": {}})["args"] | sidecar.get("tuned", {})
     known = {name: hyperparameters.get(name) for name in HYPERPARAMETERS}
     columns = {name: np.nan if value is None else float(value) for name, value in known.items()}
-    frame = frame.assign(
-        scale=spec["scale"], data=spec["data"] or "", status=frame["seed"].map(status), **columns
-    )
+    columns |= {"scale": spec["scale"], "data": spec["data"] or "", "sweep": spec.get("sweep", "")}
+    frame = frame.assign(status=frame["seed"].map(status), **columns)
     return frame[[*DESCRIPTION, "seed", "status", *POINT, "inner_steps", "value"]]
 
 
