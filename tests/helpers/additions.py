@@ -1,5 +1,6 @@
 """What CONTRIBUTING.md says to write by hand, for an experiment with the runs pes and es_single."""
 
+import hashlib
 from pathlib import Path
 
 STATISTIC = '''
@@ -31,6 +32,16 @@ FIGURES = "workflow/config/figures.yaml"
 IN_THE_SUMMARY = "    - copy_task\n"  # the first of the experiments of fig_summary
 
 
+DATA_SET = """
+EXPERIMENT_rows:
+  title: a table of three rows
+  kind: table
+  originals:
+    rows.txt: "HASH"
+"""
+ROWS = b"1 2 3\n4 5 6\n7 8 9\n"
+
+
 def add_statistic(folder: Path, experiment: str) -> None:
     """Add a statistic to the artifact in `folder`, and a claim that names it."""
     _append(folder / "workflow/lib/claims/statistics.py", STATISTIC)
@@ -44,6 +55,15 @@ def add_to_summary(folder: Path, experiment: str) -> None:
     figures = (folder / FIGURES).read_text(encoding="utf-8")
     before, mark, after = figures.partition(IN_THE_SUMMARY)
     (folder / FIGURES).write_text(f"{before}{mark}    - {experiment}\n{after}", encoding="utf-8")
+
+
+def add_data_set(folder: Path, experiment: str) -> None:
+    """Add a data set to the list of the artifact in `folder`, and its original file."""
+    entry = DATA_SET.replace("EXPERIMENT", experiment)
+    entry = entry.replace("HASH", hashlib.sha256(ROWS).hexdigest())
+    _append(folder / "workflow/config/datasets.yaml", entry)
+    (folder / "originals").mkdir()
+    (folder / "originals/rows.txt").write_bytes(ROWS)
 
 
 def _append(file: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Write a working skeleton of an estimator, a task, an experiment, a figure or a claim."""
+"""Write a working skeleton of a new estimator, task, protocol, experiment, figure or claim."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from workflow.lib.plan import skeletons
 NEXT = {
     "estimator": "write its rule, test it against a closed form, run it: name it in an experiment",
     "task": "write its problem, then: python -m workflow.scripts.new experiment NAME --task {name}",
+    "protocol": "write what it records, test it, run it: name it in an experiment",
     "experiment": "choose its runs, then: snakemake --cores all --config experiments={name}",
     "figure": "draw what it should show, and say so in workflow/report/{name}.rst",
     "claim": "say what is claimed, fix its threshold, then judge it: "

@@ -4,6 +4,7 @@ Rows that `workflow.scripts.new` writes are walked with it, the others as they a
 test_reliability.py an estimator and a figure that were generated run in the whole workflow.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -20,10 +21,12 @@ from workflow.lib.plan import skeletons
 from workflow.scripts import new
 
 ESTIMATOR, TASK, STUDY = "mine", "a_task_with_a_name_of_32_letters", "my_study_2"
+PROTOCOL = "first_values"
 FIGURE, CLAIM = f"fig_{STUDY}", "mine_is_better"
 BY_COMMAND = {
     "an estimator": ("estimator", ESTIMATOR),
     "a task": ("task", TASK),
+    "a protocol": ("protocol", PROTOCOL),
     "an experiment": ("experiment", STUDY, "--task", TASK),
     "a figure": ("figure", FIGURE, "--experiment", STUDY),
     "a claim": ("claim", CLAIM, "--experiment", STUDY),
@@ -31,20 +34,21 @@ BY_COMMAND = {
 BY_HAND = {
     "a statistic": additions.add_statistic,
     "a task to the summary": additions.add_to_summary,
+    "a data set": additions.add_data_set,
 }
 IN_A_TEST_BELOW = {"seeds"}
-NOT_YET = {"a protocol", "a data set"}
 CONTRACTS = (
     "tests/test_hygiene.py",
     "tests/test_rooms.py",
     "tests/estimators/test_contracts.py",
     "tests/figures/test_figures.py",
     "tests/workflow/plan/test_spec.py",
+    "tests/workflow/protocols/test_contract.py",
     "tests/workflow/claims",
 )
 # Tests that name a new file, those of the lists that have a new entry, and the style of all files.
 CHOSEN = (
-    *(ESTIMATOR, TASK, STUDY, "registered", "alike", "imports", "ruff"),
+    *(ESTIMATOR, TASK, PROTOCOL, STUDY, "registered", "alike", "imports", "ruff"),
     *("every_claim", "not_run", "runs_that_the", "shows_every_task", "fig_summary"),
 )
 
@@ -69,7 +73,7 @@ def test_every_row_of_the_table_is_walked():
     lines = (ROOT / "CONTRIBUTING.md").read_text().splitlines()
     rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
     assert rows[0] == "to add"
-    assert set(rows[1:]) == {*BY_COMMAND, *BY_HAND, *IN_A_TEST_BELOW, *NOT_YET}
+    assert set(rows[1:]) == {*BY_COMMAND, *BY_HAND, *IN_A_TEST_BELOW}
 
 
 def test_what_is_new_passes_the_contract_tests(copied):
@@ -79,6 +83,7 @@ def test_what_is_new_passes_the_contract_tests(copied):
     for file in (
         f"estimators/{ESTIMATOR}",
         f"tasks/{TASK}",
+        f"[{PROTOCOL}]",
         f"figures/{FIGURE}",
         f"[{STUDY}-smoke",
         "test_every_claim_is_about_runs_that_its_experiment_has",
@@ -86,6 +91,27 @@ def test_what_is_new_passes_the_contract_tests(copied):
         "[fig_summary]",
     ):
         assert re.search(rf"{re.escape(file)}.* PASSED", done.stdout), file
+
+
+def test_a_new_protocol_runs_a_new_task_on_every_seed(copied):
+    job = {"experiment": "x", "run": "x", "scale": "smoke", "seeds": [0, 2], "data": None}
+    parts = {"task": TASK, "protocol": PROTOCOL}
+    job |= {part: {"name": name, "args": {}} for part, name in parts.items()}
+    options = ("--spec", json.dumps(job | {"estimator": None}), "--output", "x/seeds-0-2.parquet")
+    done = call(copied, "python", "-m", "workflow.scripts.run", *options)
+    assert done.returncode == 0, done.stdout
+    rows = store.read_parquet(copied / "x/seeds-0-2.parquet")
+    assert rows[rows["metric"] == "meta_loss"]["seed"].tolist() == [0, 1, 2]
+
+
+def test_a_new_data_set_is_prepared_and_read(copied):
+    name = f"{STUDY}_rows"
+    options = ("--dataset", name, "--output", f"data/{name}.npz", "--source-dir", "originals")
+    done = call(copied, "python", "-m", "workflow.scripts.prepare_data", *options)
+    assert done.returncode == 0, done.stdout
+    code = f"print(prepared.load('{name}')['targets'].tolist())"
+    done = call(copied, "python", "-c", f"from workflow.lib.data import prepared; {code}")
+    assert done.stdout == "[3.0, 6.0, 9.0]\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Skeletons of an estimator, a task, an experiment, a figure or a claim: files and lines in lists.
+"""Skeletons of what a newcomer adds, from an estimator to a claim: new files and lines in lists.
 
 The new files come from `workflow/templates/`, which holds working code under stand-in names. What
 is planned here is complete: the contract tests pass as soon as it is written.
@@ -21,6 +21,7 @@ LONGEST_NAME = 32
 NAMES = {
     "estimator": r"[a-z][a-z0-9_]*",
     "task": r"[a-z][a-z0-9_]*",
+    "protocol": r"[a-z][a-z0-9_]*",
     "experiment": r"[a-z][a-z0-9_]*",
     "figure": r"fig([0-9]{2})?_[a-z0-9_]+",
     "claim": r"[a-z][a-z0-9_]*",
@@ -36,7 +37,7 @@ def plan(kind: str, name: str, uses: str) -> Files:
     """Return {file: content} of all that is new or changed, changed files first; write nothing.
 
     Args:
-        kind: "estimator", "task", "experiment", "figure" or "claim".
+        kind: "estimator", "task", "protocol", "experiment", "figure" or "claim".
         name: of the new thing.
         uses: the task of an experiment, the experiment of a figure or a claim; "" for the others.
 
@@ -50,6 +51,9 @@ def plan(kind: str, name: str, uses: str) -> Files:
         files[looks] = _with_look(_read(looks), name)
     elif kind == "task":
         files = _module("tasks", kind, name)
+    elif kind == "protocol":
+        content = _filled("protocol.py", {"new_protocol": name})
+        files = {f"{spec.FOLDERS[kind]}/{name}.py": content}
     elif kind == "experiment":
         check_choice("task", uses, spec.known("task"))
         content = _filled("experiment.yaml", {"new_experiment": name, "quadratic": uses})
@@ -88,7 +92,8 @@ def _check_name(kind: str, name: str) -> None:
             f"'{name}' cannot be the name of a new {kind}: it starts with {start}, has small "
             f"letters, digits and _ only, is no word of Python, has at most {LONGEST_NAME} letters"
         )
-    folder = {"experiment": "workflow/config/experiments"}.get(kind, f"{kind}s")
+    folders = {**spec.FOLDERS, "experiment": "workflow/config/experiments"}
+    folder = folders.get(kind, f"{kind}s")
     for file in (f"{folder}/{name}.py", f"{folder}/{name}.yaml"):
         if (ROOT / file).exists():
             raise ValueError(f"there is already {file}; choose another name")
