@@ -51,8 +51,6 @@ class Estimator(NamedTuple):
             `step(key, θ, state) == update(sample(key, θ), θ, state)`.
         truncation: K, inner steps per unroll; for full ES it is T. An unroll in which a problem
             with a length of its own ends has fewer: `Info.steps` counts them.
-        rebuild: `(task, **changes) -> Estimator`: the same estimator with another task or other
-            hyperparameters, which may be traced; `None` unless a runner has set it.
     """
 
     init: Callable[[Key, Theta], State]
@@ -60,7 +58,6 @@ class Estimator(NamedTuple):
     sample: Callable[[Key, Theta], Sample]
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]]
     truncation: int
-    rebuild: Callable[..., "Estimator"] | None = None
 
 
 def make_estimator(
