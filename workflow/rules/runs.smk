@@ -1,12 +1,15 @@
-from workflow.lib.plan.run_rules import RunRules
-from workflow.scripts import warm
+from workflow.lib.plan.batches import batches
+from workflow.lib.plan.run_rules import Process, RunRules
 
 run_rules = RunRules(dag)
+# One thread per process, whatever the machine: the same bits, and processes run side by side.
+RUN = (
+    "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
+    " {params.options} > {log:q} 2>&1"
+)
 
 
 onstart:
-    if dag.warm:
-        warm.start()
     shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
 
 
@@ -14,8 +17,7 @@ rule run:
     """Run one job: all steps of one run of one experiment, for a block of seeds."""
     input:
         data=run_rules.data,
-        tuned=run_rules.tuned,
-        trained=run_rules.trained,
+        waits=run_rules.waits,
     output:
         parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
         sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
@@ -28,12 +30,38 @@ rule run:
         mem_mb=1500,
     params:
         python=dag.python,
-        spec=run_rules.spec,
         options=run_rules.options,
         code=run_rules.code,
     message:
         "Run: {wildcards.experiment}/{wildcards.run}, {wildcards.block}"
     shell:
-        # One thread per job, whatever the machine: the same bits, and jobs run side by side.
-        "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
-        " --spec {params.spec:q} --output {output.parquet:q} {params.options} > {log:q} 2>&1"
+        RUN
+
+
+# Snakemake prefers these rules to the one above, because they have no wildcards.
+for batch in batches(dag.jobs.values()):
+    process = Process(dag, batch.jobs)
+
+    rule:
+        name:
+            f"run_{batch.name}"
+        input:
+            data=process.data,
+            waits=list(process.waits.values()),
+        output:
+            process.files,
+        log:
+            dag.path(f"logs/{batch.name}.log"),
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            python=dag.python,
+            options=process.options,
+            code=process.code,
+        message:
+            f"Runs: {batch.name}, {len(batch.jobs)} jobs in one process"
+        shell:
+            RUN

@@ -1,4 +1,8 @@
-"""Run one job: a specification in, a parquet of tidy rows and its sidecar out."""
+"""Run jobs: for each a specification in, a parquet of tidy rows and its sidecar out.
+
+Several jobs run one after the other, `--spec A --output a --spec B --output b`. If they are
+interrupted, those that were finished are not run again.
+"""
 
 import json
 import logging
@@ -16,6 +20,9 @@ from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.data import prepared
 from workflow.lib.plan import resolve, spec
+from workflow.lib.results import kept
+
+LOGGER = logging.getLogger(__name__)
 
 
 def execute(
@@ -47,8 +54,11 @@ def execute(
         protocols.configure()
         identity = _identity(job)
         resolved = resolve.resolve(job, tuned, trained)
-        assembled = protocols.assemble(resolved.spec, _data(job))
         identity |= resolved.taken
+        if kept.restore(output, identity):
+            LOGGER.info("finished before, kept")
+            return
+        assembled = protocols.assemble(resolved.spec, _data(job))
         environment = provenance.environment()
         # A checkpoint is resumed only where its numbers would go on with the same rounding.
         platform = {name: environment[name] for name in ("jax", "backend")}
@@ -111,8 +121,9 @@ def _provenance(environment: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
     command = parser("run", __doc__)
-    command.add_argument("--spec", type=json.loads, required=True, help="specification, as JSON")
-    command.add_argument("--output", type=Path, required=True, help="the result (parquet)")
+    more = {"action": "append", "required": True}
+    command.add_argument("--spec", type=json.loads, help="specification, as JSON", **more)
+    command.add_argument("--output", type=Path, help="its result (parquet)", **more)
     command.add_argument(
         "--checkpoint-seconds",
         type=float,
@@ -122,12 +133,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
     command.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
     options = command.parse_args(arguments)
+    if len(options.spec) != len(options.output):
+        command.error("every --spec needs its --output")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
-    with errors_in_one_line(f"{options.spec['experiment']}/{options.spec['run']}"):
-        execute(
-            options.spec, options.output, options.checkpoint_seconds, options.tuned, options.trained
-        )
+    several = len(options.spec) > 1
+    for job, output in zip(options.spec, options.output, strict=True):
+        name = f"{job['experiment']}/{job['run']}"
+        with errors_in_one_line(name):
+            if several:
+                LOGGER.info("%s, seeds %d to %d", name, *job["seeds"])
+            execute(job, output, options.checkpoint_seconds, options.tuned, options.trained)
+            if several:
+                kept.keep(output)
+    for output in options.output:
+        kept.forget(output)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ import pytest
 from workflow.lib.common import command
 from workflow.lib.common.paths import ROOT
 
-# `warm` has no options of its own: it starts another script with that one's options.
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "workflow/scripts").glob("*.py")
-    if path.stem not in ("__init__", "warm")
+    if path.stem != "__init__"
 )
 
 

@@ -18,7 +18,6 @@ from workflow.lib.plan import catalogue, resolve, spec
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
 QUICK = "smoke"
-WARM = ("smoke", "laptop")
 # Smoke runs end before fast code pays: with these XLA spends a third of the time on slower code.
 QUICK_XLA = (
     "--xla_backend_optimization_level=0",
@@ -126,17 +125,11 @@ class Dag(NamedTuple):
         return [self.claims, f"{stem}.html", f"{stem}.json", f"{stem}_summary.csv"]
 
     @property
-    def warm(self) -> bool:
-        """Whether modules start as forks of one process: where jobs are many and short."""
-        return self.scale in WARM
-
-    @property
     def python(self) -> str:
         """The beginning of a command that runs a module."""
-        python = "python -m workflow.scripts.warm" if self.warm else "python -m"
         if self.scale != QUICK:
-            return python
-        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} {python}"
+            return "python -m"
+        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} python -m"
 
     @property
     def preflight(self) -> str:

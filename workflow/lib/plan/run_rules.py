@@ -1,20 +1,65 @@
-"""What rules/runs.smk and rules/tables.smk ask about one of their jobs."""
+"""What rules/runs.smk asks about jobs, and rules/tables.smk about the runs of an experiment."""
 
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib.plan import spec
+from workflow.lib.plan import resolve, spec
 from workflow.lib.plan.dag import Dag, code, data_files
+
+FOLDERS = {"tuned": "tuning", "trained": "trained"}  # of the files that jobs wait for
+
+
+class Process(NamedTuple):
+    """What one process needs to run jobs that wait for the same files.
+
+    Attributes:
+        dag: the files of a scale.
+        jobs: one, or those of a batch.
+    """
+
+    dag: Dag
+    jobs: tuple[spec.Job, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """The results and their sidecars."""
+        return [str(path) for job in self.jobs for path in (job.parquet, job.sidecar)]
+
+    @property
+    def data(self) -> list[str]:
+        """The data sets and their sidecars."""
+        return sorted({file for job in self.jobs for file in data_files(job)})
+
+    @property
+    def waits(self) -> dict[str, str]:
+        """What the jobs wait for: {`tuned` or `trained`: file}."""
+        job = self.jobs[0].spec
+        found = {name: job[name]["experiment"] for name in resolve.WAITS if name in job}
+        return {name: self.dag.path(f"{FOLDERS[name]}/{e}.json") for name, e in found.items()}
+
+    @property
+    def code(self) -> str:
+        """The hash of the code that the jobs' numbers come from."""
+        return code(*sorted({name for job in self.jobs for name in spec.modules(job.spec)}))
+
+    @property
+    def options(self) -> str:
+        """The command line of workflow/scripts/run.py."""
+        pairs = [f"--{name} {shlex.quote(file)}" for name, file in self.waits.items()]
+        for job in self.jobs:
+            settings = shlex.quote(spec.canonical(job.spec))
+            pairs.append(f"--spec {settings} --output {shlex.quote(str(job.parquet))}")
+        return " ".join(pairs)
 
 
 class RunRules(NamedTuple):
-    """Answers to questions that Snakemake asks with the wildcards of a job."""
+    """Answers to what Snakemake asks with the wildcards of a job, or of an experiment."""
 
     dag: Dag
 
-    def _job(self, wildcards: Any) -> spec.Job:
-        """Return the job that makes a result file.
+    def process(self, wildcards: Any) -> Process:
+        """Return what the process of a job needs.
 
         Raises:
             ValueError: no experiment asks for such a file at this scale.
@@ -23,35 +68,23 @@ class RunRules(NamedTuple):
         file = self.dag.path(name)
         if file not in self.dag.jobs:
             raise ValueError(f"no experiment makes {file}; see workflow/config")
-        return self.dag.jobs[file]
-
-    def spec(self, wildcards: Any) -> str:
-        """Return the specification of a job as canonical JSON."""
-        return spec.canonical(self._job(wildcards).spec)
-
-    def code(self, wildcards: Any) -> str:
-        """Return the hash of the code that a job's numbers come from."""
-        return code(*spec.modules(self._job(wildcards).spec))
+        return Process(self.dag, (self.dag.jobs[file],))
 
     def data(self, wildcards: Any) -> list[str]:
         """Return the data set of a job and its sidecar, if it has one."""
-        return data_files(self._job(wildcards))
+        return self.process(wildcards).data
 
-    def tuned(self, wildcards: Any) -> list[str]:
-        """Return the file of chosen hyperparameters that a job waits for, if it does."""
-        choice = self._job(wildcards).spec.get("tuned")
-        return [self.dag.path(f"tuning/{choice['experiment']}.json")] if choice else []
+    def waits(self, wildcards: Any) -> list[str]:
+        """Return the files of other experiments that a job waits for."""
+        return list(self.process(wildcards).waits.values())
 
-    def trained(self, wildcards: Any) -> list[str]:
-        """Return the file of trained optimizers that a job waits for, if it does."""
-        origin = self._job(wildcards).spec.get("trained")
-        return [self.dag.path(f"trained/{origin['experiment']}.json")] if origin else []
+    def options(self, wildcards: Any) -> str:
+        """Return the command line of a job."""
+        return self.process(wildcards).options
 
-    def options(self, wildcards: Any, input: Any) -> str:
-        """Return the options of workflow/scripts/run.py that only some jobs have."""
-        del wildcards
-        files = {"--tuned": input.tuned, "--trained": input.trained}
-        return " ".join(f"{name} {shlex.quote(str(file))}" for name, file in files.items() if file)
+    def code(self, wildcards: Any) -> str:
+        """Return the hash of the code that a job's numbers come from."""
+        return self.process(wildcards).code
 
     def experiment_runs(self, wildcards: Any) -> list[str]:
         """Return the result files of an experiment."""

@@ -1,0 +1,66 @@
+"""Results that a batch of jobs had finished when it was interrupted.
+
+Snakemake removes every output of a process that fails or is killed. A process with several jobs
+therefore keeps a copy of each result, under a hidden name beside it, until all are finished.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow.lib.common import store
+
+
+def keep(output: Path) -> None:
+    """Keep a copy of a finished result.
+
+    Args:
+        output: the parquet file; its sidecar has the suffix `.json`.
+    """
+    for file in _files(output):
+        _copy(file, _hidden(file))
+
+
+def restore(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Put a kept result back in its place; return whether there is one that is still good.
+
+    Args:
+        output: the parquet file.
+        identity: what its sidecar must hold: the hashes of settings, code and data of today.
+    """
+    result, sidecar = map(_hidden, _files(output))
+    if not (result.exists() and sidecar.exists()):
+        return False
+    try:
+        content, known = store.content_sha256(store.read_parquet(result)), store.read_json(sidecar)
+    except ValueError:
+        return False
+    wanted = {**identity, "content_sha256": content}
+    if any(known.get(name) != value for name, value in wanted.items()):
+        return False
+    for file in _files(output):
+        _copy(_hidden(file), file)
+    return True
+
+
+def forget(output: Path) -> None:
+    """Remove what `keep` has kept."""
+    for file in _files(output):
+        _hidden(file).unlink(missing_ok=True)
+
+
+def _files(output: Path) -> tuple[Path, Path]:
+    """Return a result and its sidecar, which marks it as finished and so is written last."""
+    return output, output.with_suffix(".json")
+
+
+def _hidden(file: Path) -> Path:
+    """Return where the copy of a file is kept: not an output that Snakemake would remove."""
+    return file.with_name(f".{file.name}.kept")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all."""
+    with store.atomic_write(target) as temporary:
+        shutil.copy(source, temporary)
