@@ -50,7 +50,7 @@ class Job(NamedTuple):
 
     Attributes:
         parquet: the result, relative to the repository root; its sidecar has the suffix `.json`.
-        spec: the resolved specification, plain JSON data.
+        spec: the specification, plain JSON data.
     """
 
     parquet: Path
@@ -58,7 +58,7 @@ class Job(NamedTuple):
 
     @property
     def sidecar(self) -> Path:
-        """The commit mark of the result, written last."""
+        """The sidecar, `.json`, which is written last and marks the result as finished."""
         return self.parquet.with_suffix(".json")
 
 
@@ -73,7 +73,10 @@ def sha256(spec: Mapping[str, Any]) -> str:
 
 
 def read_knobs(config: Mapping[str, Any]) -> Knobs:
-    """Return the knobs of `snakemake --config`, checked.
+    """Check the knobs of `snakemake --config` and return them.
+
+    Args:
+        config: {knob: value}, with every knob of config/default.yaml.
 
     Raises:
         ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
@@ -90,9 +93,13 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
 
 
 def modules(spec: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of the modules whose code, and what they import, makes a job's rows.
+    """Return the dotted names of the modules that make a job's rows, with all that they import.
 
-    They are the script that runs the job, and what it imports by a name from the specification.
+    They are the script that runs the job, and the modules that the job names: its task, protocol
+    and estimator, which the script imports by name.
+
+    Args:
+        spec: the job's specification.
     """
     names = ["workflow.scripts.run", f"tasks.{spec['task']['name']}"]
     names += [f"workflow.lib.protocols.{spec['protocol']['name']}"]
@@ -145,7 +152,11 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
-    """Return {run: settings}: the experiment's, the scale's, the run's, the scale's for the run."""
+    """Return {run: settings} of an experiment at a scale.
+
+    Settings of the scale override those of the experiment; those of a run override both, and those
+    of the scale for the run override all.
+    """
     experiment = _load(name)
     override = experiment.get("scales", {}).get(scale, {})
     unknown = set(override.get("runs", {})) - set(experiment["runs"])
