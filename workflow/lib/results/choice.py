@@ -3,8 +3,8 @@
 The rule compares the cells of a grid by their means over the tuning seeds. In the copy task it
 chooses the cell with the longest string copied at the end, and among equals the one with the fewest
 bits per character. Elsewhere it chooses the cell with the lowest training loss, averaged over all
-updates. Of cells that are still equal it chooses the first. Tuning seeds start at 1000 and are never
-reported.
+updates. Of cells that are still equal it chooses the first. Tuning seeds start at 1000 and are
+never reported.
 """
 
 import numpy as np
