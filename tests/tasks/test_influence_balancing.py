@@ -74,7 +74,7 @@ def test_a_step_is_the_linear_map_of_the_paper():
 
 
 def test_rtrl_goes_down_as_the_reference_does():
-    """The loss is 1.0e-2 after 500 updates, 1.3e-5 after 1,000: to half a unit of the last digit."""
+    """After 500 updates the loss is 1.0e-2, after 1,000 it is 1.3e-5: to half a unit of a digit."""
     thetas, _ = sgd(estimators.rtrl(tasks.influence_balancing()), KEY, 1000)
     assert abs(meta_loss(thetas[499]) - 1.0e-2) < 0.05e-2
     assert abs(meta_loss(thetas[999]) - 1.3e-5) < 0.05e-5

@@ -130,15 +130,15 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
-    for run, resolved in _resolve(name, scale).items():
-        own, block, tuning = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
+    for run, settings in _runs(name, scale).items():
+        own, block, tuning = (settings.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
         start = FIRST_TUNING_SEED if tuning else 0
         total = own if tuning else seeds or own  # a choice rests on all of its seeds
         for first in range(start, start + total, block):
             last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
             folder = Path("results", scale, "runs", name, run)
-            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
+            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | settings)
 
 
 @functools.cache
@@ -151,7 +151,7 @@ def _load(name: str) -> dict[str, Any]:
     return content
 
 
-def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
+def _runs(name: str, scale: str) -> dict[str, dict[str, Any]]:
     """Return {run: settings} of an experiment at a scale.
 
     Settings of the scale override those of the experiment; those of a run override both, and those
@@ -163,21 +163,21 @@ def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
     for run in unknown:
         check_choice(f"run in {name}.yaml, scales.{scale}", run, tuple(experiment["runs"]))
     base = _merge(experiment, override)
-    resolved = {}
+    runs = {}
     for run, own in experiment["runs"].items():
         settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
         for member, chosen in _swept(run, settings):
             where = f"{name}/{member}"
             parts = {part: _named(part, chosen.get(part), where) for part in PARTS}
-            resolved[member] = parts | {
+            runs[member] = parts | {
                 "data": chosen.get("data"),
                 "seeds": chosen["seeds"],
                 "seeds_per_job": chosen["seeds_per_job"],
                 "tuning": chosen.get("tuning", False),
             }
             optional = ("tuned", "trained", "sweep")
-            resolved[member] |= {key: chosen[key] for key in optional if key in chosen}
-    return resolved
+            runs[member] |= {key: chosen[key] for key in optional if key in chosen}
+    return runs
 
 
 def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
