@@ -1,4 +1,4 @@
-"""A tiny LSTM that reads characters one by one (Fig. 1), to measure the noise of estimates on.
+"""A tiny LSTM that reads characters one by one (Fig. 1), for the variance of estimates.
 
 θ holds every weight. Nothing is trained: θ_0 and the text are fixed, so the problem has an exact
 gradient, by backpropagation through time. Inner step t reads x_t, predicts x_{t+1}, and L_t is the

@@ -101,7 +101,8 @@ def copy_task(
     """Build the task at the start of its curriculum, T = 1.
 
     `meta_loss` is the bits per character of fresh sequences of length T, with unperturbed weights;
-    `bits_per_character` is the moving average over the training sequences, with perturbed ones.
+    `bits_per_character` is the moving average over the training sequences, with the weights that
+    the estimator used.
 
     Args:
         hidden: H, units of the LSTM.

@@ -25,7 +25,7 @@ class Checkpoint:
     def __init__(
         self, path: Path, identity: Mapping[str, Any], interval_s: float = CHECKPOINT_SECONDS
     ) -> None:
-        """Name the checkpoint's file and say whose state it may hold.
+        """Set the file, and the identity that a stored state must have to be loaded.
 
         Args:
             path: the file.

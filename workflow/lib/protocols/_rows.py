@@ -1,7 +1,7 @@
 """What a protocol returns: tidy rows, made of log points, and how every seed ended.
 
-A **cell** is the number of a log point among several at one outer step: of a cell of a grid, a
-window, or an entry of θ. Where an outer step has one log point, its cell is 0.
+A **cell** is the place of a row among several at one outer step: its number in a grid or among the
+entries of θ, or the length of its window. Where an outer step has one log point, its cell is 0.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def log_point(
         metrics: values by name: [seeds], or one number for all seeds.
         outer_step: updates of θ so far.
         inner_steps: inner steps so far, summed over particles: [seeds], or one number for all.
-        cell: number of the log point among several at this outer step.
+        cell: place of the log point among several at this outer step.
 
     Returns:
         `outer_step`, `cell` and `inner_steps`, int64, and the metrics, float64, each [seeds].

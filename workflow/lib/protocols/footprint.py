@@ -3,7 +3,7 @@
 The estimator runs at a frozen θ on an inner problem that only records the parameters which each
 particle uses. The counts do not depend on the random numbers. Metrics:
 
-* `perturbations`: different perturbations of a particle in one inner problem, at most;
+* `perturbations`: different perturbations of a particle in one inner problem, the most of any;
 * `numbers_drawn`: random numbers in the different perturbations of all pairs in one inner problem;
 * `arrays_kept`: arrays of one number per pair and parameter that the state holds between unrolls;
 * `arrays_in_use`: these, and the arrays of that size that an update is given beside the state;

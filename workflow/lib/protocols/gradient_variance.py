@@ -10,8 +10,8 @@ compared with the task's exact gradient g. Recorded for each of the R seeds of a
     squared_bias         jackknife pseudo-value of Σ_{i≠j} e_i·e_j / (R(R - 1)), e_i = ĝ_i - g,
                          the unbiased estimate of |E ĝ - g|²
 
-The mean of a column over seeds estimates the quantity, and the t interval of that mean is its
-interval. The last two need at least 3 seeds in a job; with fewer they are NaN.
+The mean of a column over seeds estimates what the column is named after, and has a t interval. The
+last two columns need at least 3 seeds in a job; with fewer they are NaN.
 
 With `base`, the four are recorded again as `{metric}_base`, with one full-ES estimate b of many
 particles in place of g, and relative to |b|², as in the code of the PES paper. b is noisy itself:
@@ -45,7 +45,7 @@ from workflow.lib.protocols._compute import (
 from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy
 
 BASE_SEED = 1_000_000  # first seed of the full-ES estimate b, above the seeds of all repetitions
-BASE_PARTICLES = 100  # particles of b that are run together, about
+BASE_PARTICLES = 100  # about as many particles of b run together
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
