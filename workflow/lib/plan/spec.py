@@ -95,8 +95,8 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
 def modules(spec: Mapping[str, Any]) -> list[str]:
     """Return the dotted names of the modules that make a job's rows, with all that they import.
 
-    They are the script that runs the job, and the modules that the job names: its task, protocol
-    and estimator, which the script imports by name.
+    They are the script that runs the job, and what the script imports by name: the job's task,
+    protocol and estimator, and the learned optimizer if the job trains with one.
 
     Args:
         spec: the job's specification.

@@ -50,7 +50,7 @@ class Config:
         )
 
     def check(self, task: Task, factory: Factory | None) -> None:
-        """Raise ValueError if a hyperparameter is out of its range, or θ does not have one entry."""
+        """Raise ValueError if a hyperparameter is out of its range, or θ not a single entry."""
         if factory is None:
             raise ValueError("gradient_trace needs an estimator")
         self.optimization.check_optimizer()
