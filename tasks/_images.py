@@ -30,7 +30,7 @@ class MLP(nn.Module):
 
         Args:
             x: the inputs.
-            masks: for each hidden layer, factors [units] of its pre-activations.
+            masks: one array [units] for each hidden layer, which multiplies its pre-activations.
         """
         init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", 1, 0)
         for i, size in enumerate(self.sizes):
@@ -43,15 +43,15 @@ class MLP(nn.Module):
 
 
 class Images(NamedTuple):
-    """Images to train on and images for the objective, which may be the same.
+    """Two parts: images to train on, and images for the objective, which may be the same ones.
 
     Attributes:
-        pixels: uint8 [n, features], of both.
+        pixels: uint8 [n, features]: the training images, then those for the objective.
         labels: integers [n].
-        first: index of the first image of each of the two parts.
-        sizes: number of images in each of the two parts.
-        mean: of the training pixels; inputs are standardised.
-        deviation: of the training pixels.
+        first: index of the first training image, and of the first image for the objective.
+        sizes: number of training images, and of images for the objective.
+        mean: of the training pixels; subtracted from all inputs.
+        deviation: standard deviation of the training pixels; all inputs are divided by it.
         num_classes: number of classes.
     """
 
@@ -69,18 +69,22 @@ class Images(NamedTuple):
         Returns:
             Inputs [2, batch_size, features] and one-hot labels [2, batch_size, classes].
         """
-        # Bits modulo n are uniform to n/2^32, and a quarter of the work of `randint`.
+        # Bits modulo n are uniform up to n/2^32 and cost a quarter of what `randint` costs.
         part = jax.random.bits(key, (2, batch_size)) % jnp.array(self.sizes, jnp.uint32)[:, None]
         x, y = self.batch((part + jnp.array(self.first, jnp.uint32)[:, None]).ravel())
         return x.reshape(2, batch_size, -1), y.reshape(2, batch_size, -1)
 
     def minibatch(self, key: Key, batch_size: int) -> tuple[Array, Array]:
-        """Draw one minibatch to train on; inputs and labels as in `batch`."""
+        """Draw one minibatch to train on.
+
+        Returns:
+            Inputs [batch_size, features] and one-hot labels [batch_size, classes].
+        """
         bits = jax.random.bits(key, (batch_size,))
         return self.batch(bits % jnp.uint32(self.sizes[0]) + jnp.uint32(self.first[0]))
 
     def objective_images(self) -> tuple[Array, Array]:
-        """Return all images for the objective; inputs and labels as in `batch`."""
+        """Return inputs [m, features] and one-hot labels [m, classes] of all m objective images."""
         return self.batch(self.first[1] + jnp.arange(self.sizes[1]))
 
     def batch(self, index: Array) -> tuple[Array, Array]:
@@ -96,7 +100,7 @@ class Classifier(NamedTuple):
     images: Images
 
     def init(self, key: Key) -> State:
-        """Return initial weights."""
+        """Draw the initial weights of the network."""
         return self.network.init(key, jnp.zeros((1, self.images.pixels.shape[1])))
 
     def loss(
@@ -139,15 +143,17 @@ def classifier(
 def fixed_objective(task: Task, classifier: Classifier, size: int, every: int) -> Task:
     """Return `task` with its losses taken on one fixed batch of training images.
 
+    The batch is drawn when an inner problem begins.
+
     Args:
         task: trains the classifier; the weights are the first part of its state.
         classifier: what it trains.
-        size: examples in the batch, which is drawn when an inner problem begins.
-        every: steps between two evaluations, a divisor of the horizon; in between L_t stays what it
-            was, at first 0.
+        size: examples in the batch.
+        every: inner steps between two evaluations of the batch; divides the horizon. Between them
+            L_t keeps the last value; before the first it is 0.
 
     Raises:
-        ValueError: if the numbers are out of their range.
+        ValueError: if `size` or `every` is below 1, or `every` does not divide the horizon.
     """
     if size < 1 or every < 1 or task.horizon % every:
         raise ValueError(
@@ -174,7 +180,7 @@ def fixed_objective(task: Task, classifier: Classifier, size: int, every: int) -
 
 
 def _pool(images: np.ndarray, pool: int) -> np.ndarray:
-    """Average over pool x pool squares and flatten: uint8 [n, features], rounded."""
+    """Average images over squares of pool x pool pixels; return rounded uint8 [n, features]."""
     n, height, width = images.shape
     if pool < 1 or height % pool or width % pool:
         raise ValueError(f"pool={pool} must divide the image size {height}x{width}")

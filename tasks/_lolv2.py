@@ -1,17 +1,16 @@
 """The learned optimizer LOLv2 (Metz et al., 2019): one small MLP that updates every parameter.
 
-What it sees of a parameter w with gradient g, each divided by its root mean square over the tensor
-that w belongs to:
+For a parameter w with gradient g, the MLP sees 19 features. Eight are the parameter's own, each
+divided by its root mean square over the tensor that w belongs to:
 
-    g, w, and six moving averages of g (decays 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999);
+    g, w, and six moving averages of g (decays 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999).
 
-and, the same for all parameters, the step t as tanh(t/τ - 1) with τ = 1, 3, 10, ..., 100000. These
-19 features go through a ReLU MLP 19 -> 32 -> 32 -> 2 with outputs (d, m), and
+Eleven depend on the step t and are the same for all parameters: tanh(t/τ - 1) with τ = 1, 3, 10,
+..., 100000. A ReLU MLP 19 -> 32 -> 32 -> 2 maps the features to (d, m), and the parameter becomes
 
-    w <- w - 0.001 d exp(0.001 m).
+    w - 0.001 d exp(0.001 m).
 
-All tensors go through one chain of products, features first, [features, D] with D parameters in
-all; the features of the step are folded into the first bias.
+The D parameters of all tensors go through the MLP together, as one array [features, D].
 """
 
 import itertools
@@ -57,6 +56,7 @@ class PerParameterMLP(nn.Module):
             kernel = self.param(f"kernel_{i}", init, (size, fan_in))
             bias = self.param(f"bias_{i}", nn.initializers.zeros, (size,))
             if i == 0:
+                # The features of the step are the same for every parameter: they act as a bias.
                 bias += kernel[:, OWN:] @ step
                 kernel = kernel[:, :OWN]
             x = kernel @ (nn.relu(x) if i else x) + bias[:, None]
@@ -64,23 +64,26 @@ class PerParameterMLP(nn.Module):
 
 
 def initial_weights(key: Key) -> Array:
-    """Return weights of an untrained optimizer, [1762]."""
+    """Draw the weights of an untrained optimizer, [1762]."""
     return ravel_pytree(_initial(key))[0]
 
 
 def _initial(key: Key) -> dict:
-    """Return the same as flax keeps them."""
+    """Draw the weights of an untrained optimizer, as flax's tree."""
     return PerParameterMLP().init(key, jnp.zeros((OWN, 1)), jnp.zeros(len(TIME_SCALES)))
 
 
 def as_optax(weights: Array) -> optax.GradientTransformation:
     """Return the learned optimizer with these weights, for any training loop that takes optax.
 
-    Its `update` needs the parameters: `optimizer.update(gradients, state, params)`. The gradients
-    may have any tree of arrays of one floating-point type; a tensor is a leaf.
+    Its `update` needs the parameters: `optimizer.update(gradients, state, params)`. Gradients and
+    parameters are trees of arrays, all of one floating-point type; every leaf is a tensor.
 
     Args:
-        weights: [1762], as meta-training saves them.
+        weights: floating-point [1762], as meta-training saves them.
+
+    Returns:
+        The optimizer; its updates are added to the parameters, as those of any optax optimizer.
 
     Raises:
         ValueError: the weights have another shape.
@@ -120,7 +123,12 @@ def as_optax(weights: Array) -> optax.GradientTransformation:
 
 
 def _normalised(features: Array, sizes: Sequence[int]) -> Array:
-    """Divide features [8, D] by their root mean squares over each tensor, of the given sizes."""
+    """Divide each feature, [8, D], by its root mean square over each tensor.
+
+    Args:
+        features: the features of all parameters, tensor after tensor.
+        sizes: parameters in each tensor; they sum to D.
+    """
     parts, first = [], 0
     for size in sizes:
         part = jax.lax.slice_in_dim(features, first, first + size, axis=1)

@@ -26,14 +26,15 @@ class Task(NamedTuple):
         init_state: `(key, θ) -> s_0`, a pytree of arrays of constant structure.
         step: `(key, θ, s, t) -> (s', L_t)`: one inner step; `t` counts the steps already taken
             (0 in the first one) and L_t is a scalar.
-        horizon: T, inner steps in an inner problem; `None` = it never ends. Where inner problems
-            differ in length, `key -> T` (int32 scalar) of the one that `init_state(key, θ)` begins;
-            its `step` then returns the state unchanged and a loss of 0 from t = T on.
+        horizon: T, inner steps in an inner problem; `None`: it never ends. Where inner problems
+            differ in length it is a function, `key -> T` (int32 scalar), which gives the length of
+            the inner problem that `init_state(key, θ)` begins; from t = T on, `step` then returns
+            the state unchanged and a loss of 0.
         evaluate: `(key, θ) -> {name: scalar}`: metrics of the unperturbed problem at full length;
             `"meta_loss"` is always among them.
         exact_gradient: `θ -> ∇L(θ)` of the summed losses of a whole inner problem, with θ's tree,
             where an oracle exists.
-        curriculum: how the task changes with progress, where it does.
+        curriculum: how the task changes as training makes progress; `None`: it stays the same.
     """
 
     init_theta: Callable[[Key], Theta]
@@ -46,16 +47,17 @@ class Task(NamedTuple):
 
 
 class Curriculum(NamedTuple):
-    """A task that changes with progress, between inner problems: never during one.
+    """A task that changes as training makes progress: between inner problems, never within one.
 
     Attributes:
         init: `() -> progress`, a pytree of arrays of constant structure.
-        update: `(progress, loss, steps, ended) -> progress` after an unroll: its summed loss, the
-            inner steps by which the inner problem moved on, and whether it has ended (bool scalar).
-        task: `progress -> Task`: the task as it is now.
+        update: `(progress, loss, steps, ended) -> progress`, called after every unroll with the
+            loss summed over it, the inner steps that the inner problem moved on, and whether the
+            inner problem has ended (bool scalar).
+        task: `progress -> Task`, the task at this progress.
         metrics: `progress -> {name: scalar}`.
-        finished: `progress -> bool scalar`, whether it has gone beyond its last stage.
-        final_status: the status of such a run.
+        finished: `progress -> bool scalar`, whether training has gone beyond the last stage.
+        final_status: the status of a run that has finished.
     """
 
     init: Callable[[], Any]
@@ -67,7 +69,7 @@ class Curriculum(NamedTuple):
 
 
 def stream(key: Key, name: str) -> Key:
-    """Return the named stream of `key`: equal names give equal keys, in every process.
+    """Return a key that depends on `key` and a name alone: the same one in every process.
 
     Args:
         key: scalar typed PRNG key.
@@ -86,7 +88,8 @@ def unroll(
 ) -> tuple[State, Array]:
     """Run `length` inner steps and **sum** their losses (`unroll` in Algorithms 1 and 2).
 
-    Inner step t uses `fold_in(key, t)`, so windows of any length concatenate to the same whole.
+    Inner step t draws its randomness from `fold_in(key, t)`. An inner problem is therefore the same
+    however it is cut into unrolls: two of K steps give what one of 2K steps gives.
 
     Args:
         step: `Task.step`.
@@ -94,7 +97,7 @@ def unroll(
         theta: outer parameters.
         state: s_t.
         t: int32 scalar, inner steps already taken.
-        length: K, number of steps, at least 1.
+        length: K, inner steps to take, at least 1.
 
     Returns:
         s_{t+K} and L_{t+1} + ... + L_{t+K}, a scalar.
@@ -114,12 +117,12 @@ def summed_loss(
     step: Callable[[Key, Theta, State, Array], tuple[State, Array]],
     horizon: int,
 ) -> Callable[[Key, Theta], Array]:
-    """Return `(key, θ) -> L(θ)`, the summed losses of a whole inner problem, unperturbed.
+    """Return `(key, θ) -> L(θ)`, the loss summed over the whole inner problem of `key`.
 
     Args:
         init_state: `Task.init_state`.
         step: `Task.step`.
-        horizon: T.
+        horizon: T, inner steps in an inner problem.
     """
 
     def loss(key: Key, theta: Theta) -> Array:
@@ -130,13 +133,14 @@ def summed_loss(
 
 
 def fixed_problem(task: Task, seed: int) -> Task:
-    """Return `task` with one inner problem for everyone: no data noise in an estimate or metric.
+    """Return `task` with a single inner problem, whichever key it is given, and an exact gradient.
 
-    Its exact gradient is found in forward mode, so θ should have few entries.
+    Initial state and data then add no noise to gradient estimates and metrics. The exact gradient
+    is computed in forward mode, so θ should have few entries.
 
     Args:
-        task: with a horizon.
-        seed: of the problem's initial state and data.
+        task: an inner problem with a horizon.
+        seed: the initial state and the data are drawn from it.
     """
     root = jax.random.key(seed)
 

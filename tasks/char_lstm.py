@@ -1,18 +1,19 @@
-"""A tiny LSTM that reads characters one by one (Fig. 1): how far can a gradient estimate be off?
+"""A tiny LSTM that reads characters one by one (Fig. 1), for the variance of estimates.
 
-θ holds every weight; nothing is trained, so θ_0 and the text are fixed and the problem has an exact
+θ holds every weight. Nothing is trained: θ_0 and the text are fixed, so the problem has an exact
 gradient, by backpropagation through time. Inner step t reads x_t, predicts x_{t+1}, and L_t is the
 cross-entropy in nats:
 
     (f, i, o, g) = W_x e(x_t) + b_x + W_h h + b_h,   c' = σ(f) c + σ(i) tanh(g),
     h' = σ(o) tanh(c'),   L_t = -log softmax(D h' + d)[x_{t+1}].
 
-Three texts make three kinds of per-step gradients: `real` ones, nearly independent ones (`random`:
-uniform characters), and nearly identical ones (`repeat`: the first character, over and over).
+The scenario chooses the text. `real` is the given text. With `random`, uniform characters, the
+gradients of different steps are nearly independent; with `repeat`, the first character over and
+over, they are nearly identical.
 
-Matrices are kept column by column, as vectors: then no operation of `step` but elementwise ones and
-products with constants touches θ, and all of them leave the axis of the particles last under vmap,
-where it is long (four times faster than matrices).
+Each matrix is kept as one vector, column after column, so that `step` applies only elementwise
+operations and products with constants to θ. Under vmap these leave the axis of the particles last,
+where a long axis belongs: four times faster than with matrices.
 
 Cost per inner step: about 20 V + 400 multiplications and V exponentials, with V symbols.
 """
@@ -26,7 +27,7 @@ import numpy as np
 from tasks.base import Array, Key, State, Task, Theta, summed_loss
 
 SCENARIOS = ("real", "random", "repeat")
-WIDTH = 0.1  # of the uniform distribution of embedding and decoder
+WIDTH = 0.1  # embedding and decoder are drawn uniformly within ± this
 
 
 def char_lstm(
@@ -41,16 +42,17 @@ def char_lstm(
     """Build the task.
 
     Args:
-        data: `train_tokens`, int [n], and `vocabulary`, the V symbols that they count.
-        scenario: "real": the first characters of the text; "random"; or "repeat".
-        horizon: T, inner steps in an inner problem, and losses; it takes T + 1 characters.
+        data: `vocabulary`, V symbols, and `train_tokens`, int [n], indices into it.
+        scenario: "real": the first characters of the text; "random": uniform characters;
+            "repeat": the first character over and over.
+        horizon: T, inner steps in an inner problem; they read T + 1 characters.
         hidden: units of the LSTM, and length of an embedding.
         model_seed: of the initial weights.
         text_seed: of the random characters.
 
     Raises:
-        ValueError: if a hyperparameter is out of its range, or the text is too short, or holds a
-            token that is not one of the V symbols.
+        ValueError: if a hyperparameter is out of its range, the text is too short, or one of its
+            tokens is not an index into the vocabulary.
     """
     if min(horizon, hidden) < 1:
         raise ValueError(f"horizon={horizon} and hidden={hidden} must be at least 1")
@@ -117,7 +119,7 @@ def _text(data: Mapping[str, np.ndarray], scenario: str, length: int, text_seed:
 
 
 def _initial_weights(key: Key, num_symbols: int, hidden: int) -> Theta:
-    """Draw the weights: uniform ones, all but the decoder's bias, which is 0."""
+    """Draw every weight uniformly within ± its width; the decoder's bias has width 0."""
     sizes = {
         "embedding": (num_symbols * hidden, WIDTH),
         "input": (4 * hidden * hidden, hidden**-0.5),
@@ -140,7 +142,8 @@ def _columns(matrix: Array, rows: int) -> list[Array]:
 
 
 def _affine(matrix: Array, x: list[Array], bias: Array) -> Array:
-    """Return W x + b; W is kept column by column, entries of x have shape () or [1]."""
+    """Return W x + b; W is kept column after column, entries of x have shape () or [1]."""
+    # A product with ones repeats an entry of x for every row of its column.
     spread = jnp.ones((bias.shape[0], 1), bias.dtype)
     for column, entry in zip(_columns(matrix, bias.shape[0]), x, strict=True):
         bias = bias + column * (spread @ entry.reshape(1))

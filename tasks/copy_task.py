@@ -1,14 +1,15 @@
 """Training an LSTM on the copy task, with its curriculum (Figs. 10 and 16).
 
-θ are the weights of a recurrent network, and an inner problem is a batch of sequences:
+θ are the weights of an LSTM, and an inner problem is a batch of sequences:
 
     input    #  b_1 ... b_L  -  ...  -         t = 0, ..., 2L + 1
     target   -  ...  -  #  b_1  ...  b_L
 
-over the alphabet {0, 1, #, -}. L_t is the cross-entropy of the target in nats, the mean over the
-batch, which shares one length L, uniform in {T - 5, ..., T} and at least 1. T grows by one
-whenever, at the end of a sequence, the moving average of the bits per character is below 0.15
-(Mujika et al., 2018). The network is an LSTM cell with two biases and a linear read-out.
+over the alphabet {0, 1, #, -}. L_t is the cross-entropy of the target in nats, averaged over the
+batch. In this file T is the curriculum's longest string, as in the paper. All sequences of a batch
+have the same length L, drawn uniformly from {T - 5, ..., T} and raised to at least 1. If the moving
+average of the bits per character is below 0.15 when a sequence ends, T grows by one (Mujika et al.,
+2018). The network is an LSTM cell with two biases and a linear read-out.
 
 The batch is the last axis, so that the gates are contiguous rows and 4 logits fill whole vectors.
 Cost per inner step: one [4 H, 4 + H] x [4 + H, batch] product.
@@ -47,7 +48,7 @@ class Progress(NamedTuple):
         longest: T, int32.
         average: moving average of the bits per character.
         tokens: int32, time steps x batch so far.
-        finished: bool, whether T would exceed the longest sequence that the program holds.
+        finished: bool, whether T would have grown beyond `max_length`.
     """
 
     longest: Array
@@ -99,18 +100,18 @@ def copy_task(
 ) -> Task:
     """Build the task at the start of its curriculum, T = 1.
 
-    `meta_loss` is the bits per character of fresh sequences of length T, and "bits_per_character"
-    the moving average over the training sequences, as the particles saw them.
+    `meta_loss` is the bits per character of fresh sequences of length T, with unperturbed weights;
+    `bits_per_character` is the moving average over the training sequences, with the weights that
+    the estimator used.
 
     Args:
         hidden: H, units of the LSTM.
         batch_size: sequences in an inner problem.
-        max_length: the longest T that the program holds; a run that would go beyond it has
-            finished, and stays there.
+        max_length: the largest T. Where T would grow beyond it, T stays and the run has finished.
         threshold: bits per character below which T grows by one.
         decay: of the moving average, per time step, in [0, 1).
-        first_average: bits where the moving average starts.
-        next_average: bits where it starts again after each growth of T.
+        first_average: bits per character at which the moving average starts.
+        next_average: bits per character to which it is set whenever T grows.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
@@ -168,7 +169,7 @@ def copy_task(
 
 
 def _sigmoid(x: Array) -> Array:
-    """Return 1/(1 + exp(-x)) by way of tanh, which takes a third of the time on a CPU."""
+    """Return 1/(1 + exp(-x)), computed from tanh in a third of the time on a CPU."""
     return 0.5 + 0.5 * jnp.tanh(0.5 * x)
 
 
@@ -215,7 +216,7 @@ def _symbols(state: CopyState, t: Array) -> tuple[Array, Array]:
     start, blank = jnp.uint32(START), jnp.uint32(BLANK)
     first = jnp.where(t == 0, start, blank)
     x = jnp.where((t >= 1) & (t <= state.length), bit(t - 1), first)
-    again = t - state.length - 1  # the separator comes at 0, bit b_i at i
+    again = t - state.length - 1  # 0 where the target is '#', i where it is b_i
     second = jnp.where(again == 0, start, blank)
     target = jnp.where(again >= 1, bit(again - 1), second)
     dtype = state.hidden.dtype
@@ -238,9 +239,10 @@ def _bits_per_character(step: Callable, theta: Theta, state: CopyState) -> Array
 def _grow(
     batch_size: int, max_length: int, threshold: float, decay: float, next_average: float
 ) -> Callable[[Progress, Array, Array, Array], Progress]:
-    """Return `Curriculum.update`."""
+    """Return the curriculum's `update`: it averages the bits per character and lets T grow."""
 
     def update(progress: Progress, loss: Array, steps: Array, ended: Array) -> Progress:
+        # `steps` time steps of the moving average at once, each with the mean of the unroll.
         kept = decay**steps
         average = kept * progress.average + (1 - kept) * loss / (steps * math.log(2.0))
         grows = ended & (average < threshold)

@@ -1,8 +1,8 @@
 """Training an image classifier itself: θ are the weights of an MLP, and T = 1.
 
-Here the outer optimizer is what an inner optimizer is elsewhere: with the gradient of one step
-(TBPTT with K = 1), outer steps are the training steps of the MLP, by Adam, SGD with momentum or a
-learned optimizer. Minibatches and initial weights are drawn as in `learned_optimizer`.
+An inner problem is one step. TBPTT with K = 1 returns the gradient of its minibatch, so that every
+outer step is one training step of the MLP, by Adam, SGD with momentum or a learned optimizer.
+Minibatches and initial weights are drawn as in `learned_optimizer`.
 
 Cost per step: forward and backward on one minibatch.
 """
@@ -28,7 +28,8 @@ def image_classifier(
     L is the cross-entropy of a fresh minibatch, and `meta_loss` that of all validation images.
 
     Args:
-        data: `train_images` and `validation_images`, uint8 [n, height, width], and their labels.
+        data: `train_images` and `validation_images`, uint8 [n, height, width], and `train_labels`
+            and `validation_labels`, int [n].
         hidden: units of the hidden layers.
         batch_size: examples in a minibatch.
         pool: side of the square over which images are averaged.

@@ -1,9 +1,9 @@
 """Tuning the L2 regularisation of a linear regression online (Fig. 14): it never ends.
 
 Full-batch gradient descent on |X w - y|²/2 + e^θ |w|²/2 never stops, while θ moves. L_t is the
-validation loss |X' w - y'|²/2 after step t, less its least possible value over w: a constant that
-no gradient sees, and that would cost float32 a digit. For each θ there is a closed form, ridge
-regression, hence also the best θ.
+validation loss |X' w - y'|²/2 after step t, minus its least value over all w. That constant has no
+gradient; to keep it would cost float32 one digit. At a fixed θ gradient descent converges to ridge
+regression, whose closed form also gives the best θ.
 
 Cost per inner step: two matrix-vector products with at most [rows, columns] entries.
 """
@@ -31,12 +31,12 @@ def l2_regression(
     """Build the task; θ is the logarithm of the L2 coefficient, a scalar.
 
     Args:
-        data: `inputs` [n, columns] and `targets` [n]; all are standardised with all rows.
+        data: `inputs` [n, columns] and `targets` [n]; each column is standardised over all n rows.
         init_log_l2: θ where the outer optimization starts.
         learning_rate: of the gradient descent.
         train_share: share of the rows to train on, in (0, 1), rounded down; the others validate.
-        split_seed: of the permutation of the rows, by numpy's legacy generator as in the
-            predecessor, so that its split is the same.
+        split_seed: of the permutation of the rows, drawn by numpy's legacy generator: the split is
+            that of the predecessor.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.
@@ -49,6 +49,7 @@ def l2_regression(
     if not 0 < train_share < 1:
         raise ValueError(f"train_share={train_share} must lie in (0, 1)")
     (x, y), (held_x, held_y) = _split(data, train_share, split_seed)
+    # With `fit`, its minimiser over w, the validation loss is floor + |X' (w - fit)|²/2.
     fit = np.linalg.lstsq(held_x, held_y)[0]
     gram, moment, held_gram, held_fit = (
         jnp.asarray(array, jnp.float32) for array in (x.T @ x, x.T @ y, held_x.T @ held_x, fit)
@@ -99,13 +100,14 @@ def _split(data: Mapping[str, np.ndarray], train_share: float, seed: int) -> lis
 def _optimum(
     x: np.ndarray, y: np.ndarray, held_x: np.ndarray, held_y: np.ndarray
 ) -> tuple[float, float]:
-    """Return the θ whose ridge regression validates best, to 1e-8, and its validation loss."""
+    """Return the θ with the least validation loss of ridge regression, to 1e-8, and that loss."""
     from scipy import optimize  # here: its import takes longer than many a run of other tasks
 
     def loss(theta: float) -> float:
         w = np.linalg.solve(x.T @ x + math.exp(theta) * np.eye(x.shape[1]), x.T @ y)
         return 0.5 * float(((held_x @ w - held_y) ** 2).sum())
 
+    # The grid finds the neighbourhood of the minimum, the bounded search the minimum.
     grid = np.linspace(*SEARCHED, 401)
     nearest = grid[np.argmin([loss(theta) for theta in grid])]
     bounds = (nearest - 0.1, nearest + 0.1)

@@ -1,9 +1,9 @@
 """Meta-training a learned optimizer (Figs. 11 and 21): θ are its weights.
 
 An inner problem trains an MLP to classify images with the optimizer `_lolv2.py`, which updates
-every parameter of that MLP. L_t is the cross-entropy of the training minibatch before step t,
-clipped at 1.5 ln 10, or that ceiling where it is not finite. The meta-loss is the mean of L_t over
-an inner problem.
+every parameter of that MLP. L_t is the cross-entropy of the training minibatch before step t; one
+that is above 1.5 ln 10 or not finite counts as 1.5 ln 10. The meta-loss is the mean of L_t over an
+inner problem.
 
 Cost per inner step: forward and backward on one minibatch, and 2,688 FLOP for every parameter of
 the inner MLP.
@@ -45,16 +45,18 @@ def learned_optimizer(
 ) -> Task:
     """Build the task.
 
-    `meta_loss`, `validation_loss` at the end of training, on all validation images and clipped as
-    L_t is, and `nonfinite_losses` are means over the inner problems of an evaluation.
+    An evaluation runs `evaluation_repeats` fresh inner problems and returns means over them:
+    `meta_loss`; `validation_loss`, on all validation images after the last step, with the same
+    ceiling as L_t; and `nonfinite_losses`, the number of L_t that were not finite.
 
     Args:
-        data: `train_images` and `validation_images`, uint8 [n, height, width], and their labels.
+        data: `train_images` and `validation_images`, uint8 [n, height, width], and `train_labels`
+            and `validation_labels`, int [n].
         horizon: T, inner steps in an inner problem.
         hidden: units of the inner MLP's hidden layers.
         batch_size: examples in a minibatch.
         pool: side of the square over which images are averaged.
-        evaluation_repeats: inner problems of an evaluation.
+        evaluation_repeats: inner problems in an evaluation.
 
     Raises:
         ValueError: if a size is below 1.
@@ -98,5 +100,5 @@ def learned_optimizer(
 
 
 def _clip(loss: Array) -> Array:
-    """Return the loss, at most the ceiling, which also stands for what is not finite."""
+    """Return the loss, or the ceiling if the loss is above it or not finite."""
     return jnp.where(jnp.isfinite(loss), jnp.minimum(loss, CEILING), CEILING)

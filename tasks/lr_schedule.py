@@ -4,11 +4,11 @@ The inner problem trains an MLP by SGD with momentum, with the inverse-time deca
 
     α_t = θ_0 / (1 + t/Q)^θ_1,
 
-and θ = (log θ_0, log θ_1), so that perturbations act on a log scale. L_t is the training loss of
-a fresh random minibatch *after* step t. In Fig. 8 the objective is the final loss, by telescoping
-sums, on a fixed batch that is drawn when the inner problem begins. Everyone who shares an inner
-problem shares its initial weights and its minibatches. Left out: the predecessor's weight decay of
-1e-10, below float32's resolution.
+and θ holds log θ_0 and log θ_1, so that perturbations act on a log scale. L_t is the training loss
+of a fresh random minibatch *after* step t. In Fig. 8 the objective is the final loss, by
+telescoping sums, on a fixed batch that is drawn when the inner problem begins. All particles of an
+inner problem start from the same weights and see the same minibatches. The predecessor's weight
+decay of 1e-10 is left out: it is below float32's resolution.
 
 Cost per inner step: forward and backward on one minibatch, forward on another.
 """
@@ -51,14 +51,14 @@ def lr_schedule(
         momentum: of SGD, in [0, 1).
         time_constant: Q, in inner steps.
         init_lr: θ_0 where the outer optimization starts.
-        init_decay: θ_1 where it starts; None: the learning rate is constant, θ = log θ_0 (Fig. 19).
+        init_decay: θ_1 where the outer optimization starts; `None`: the learning rate is constant,
+            and θ holds log θ_0 alone (Fig. 19).
         pool: side of the square over which images are averaged (2: 28x28 becomes 14x14).
         final_batch: examples in the fixed batch whose final loss is the objective; `None`: the
             objective is the sum of the losses of fresh minibatches.
-        final_every: steps between two losses of the fixed batch, a divisor of the horizon; in
-            between L_t stays what it was.
-        problem_seed: `None`: every inner problem has weights and minibatches of its own; a number:
-            all share those of this seed, and the task has an exact gradient.
+        final_every: inner steps between two evaluations of the fixed batch; divides the horizon.
+        problem_seed: all inner problems share the initial weights and minibatches of this seed, and
+            the task has an exact gradient; `None`: each inner problem draws its own.
 
     Raises:
         ValueError: if a hyperparameter is out of its range.

@@ -2,9 +2,9 @@
 
 The inner problem trains an MLP with five hidden layers by SGD with momentum. θ holds a learning
 rate (as its logarithm) and a momentum (as its logit) for each of the 6 weight matrices and 6
-biases, and the width of each hidden layer, a fraction of its units (as its logit): floor(fraction
-· units) units are kept, the first ones, by a mask on the pre-activations. L_t is the loss of a
-fresh minibatch of the validation images after step t.
+biases, and for each hidden layer the fraction of its units that is in use (as its logit): a mask on
+the pre-activations keeps the first floor(fraction · units) units. L_t is the loss of a fresh
+minibatch of the validation images after step t.
 
 Cost per inner step: forward and backward on one minibatch, forward on another.
 """
@@ -35,13 +35,14 @@ def many_hyperparameters(
     """Build the task.
 
     Args:
-        data: `train_images` and `validation_images`, uint8 [n, height, width], and their labels.
+        data: `train_images` and `validation_images`, uint8 [n, height, width], and `train_labels`
+            and `validation_labels`, int [n].
         horizon: T, inner steps in an inner problem.
         hidden: units of the hidden layers at full width.
         batch_size: examples in a minibatch.
         init_lr: [lowest, highest] learning rate of the random start, uniform in the logarithm.
         init_momentum: [lowest, highest] momentum of the start, uniform in the logit.
-        init_width: [lowest, highest] fraction of the units of the start, uniform in the logit.
+        init_width: [lowest, highest] fraction of units in use at the start, uniform in the logit.
         pool: side of the square over which images are averaged.
         evaluation_repeats: inner problems over which `meta_loss` is averaged.
 
@@ -90,6 +91,7 @@ def many_hyperparameters(
 
 def _descend(theta: Theta, gradients: State, weights: State, momenta: State) -> tuple[State, State]:
     """Take one step of SGD, each array with a learning rate and a momentum of its own."""
+    # `own` has two trees like the weights: a scalar momentum, and a scalar rate, for each array.
     momentum, rate = jax.nn.sigmoid(theta["logit_momentum"]), jnp.exp(theta["log_lr"])
     structure = jax.tree.structure(weights)
     own = [
@@ -102,7 +104,7 @@ def _descend(theta: Theta, gradients: State, weights: State, momenta: State) -> 
 
 
 def _masks(logit_width: Array, hidden: Sequence[int]) -> list[Array]:
-    """Return for each hidden layer 1 for the units that are kept, the first ones, and 0."""
+    """Return a mask [units] for each hidden layer: 1 for the first units, 0 for those after."""
     fractions = jax.nn.sigmoid(logit_width)
     return [
         (jnp.arange(units) < jnp.floor(fractions[i] * units)).astype(fractions.dtype)
@@ -118,7 +120,7 @@ def _logit(p: float) -> float:
 def _bounds(
     name: str, bounds: Sequence[float], highest: float, link: Callable[[float], float]
 ) -> list[float]:
-    """Return both ends of a range through `link`; ValueError unless it lies in (0, highest)."""
+    """Return `link` of both ends of a range; ValueError unless they lie in (0, highest)."""
     if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < highest:
         raise ValueError(
             f"{name}={list(bounds)} must be [lowest, highest], both in (0, {highest:g})"

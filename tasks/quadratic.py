@@ -1,8 +1,8 @@
 """Linear dynamics with a quadratic loss: the yardstick with an exact gradient and variance.
 
-s_t = A s_{t-1} + B θ,  L_t = |s_t - c|²/2. The sum of losses is quadratic in θ, and in every
-sequence of parameters θ_1, ..., θ_T, so that antithetic differences are exact directional
-derivatives: Prop. 3.1 (unbiased) and Prop. 3.2 (variance) of the paper hold with equality.
+s_t = A s_{t-1} + B θ,  L_t = |s_t - c|²/2. The sum of losses is quadratic in θ, also where each
+step t has a θ_t of its own. Antithetic differences are therefore exact directional derivatives, and
+the paper's Prop. 3.1 (no bias) and Prop. 3.2 (variance) hold exactly.
 """
 
 import jax
@@ -53,6 +53,7 @@ def quadratic(
         return {"meta_loss": summed_loss(init_state, step, horizon)(key, theta)}
 
     def exact_gradient(theta: Array) -> Array:
+        # ds_t/dθ = A ds_{t-1}/dθ + B, and dL_t/dθ = (ds_t/dθ)ᵀ (s_t - c).
         def body(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple, None]:
             state, jacobian, gradient = carry
             state, jacobian = a @ state + b @ theta, a @ jacobian + b

@@ -1,7 +1,7 @@
 """Telescoping sums (Fig. 8): make the final loss of any inner problem its objective.
 
-The losses p_t = L_t - L_{t-1}, with L_0 = 0 before the first step, sum to L_T. An estimator of the
-gradient of a sum of losses thus estimates that of the final loss, and still updates θ online.
+The losses p_t = L_t - L_{t-1}, with L_0 = 0 before the first step, sum to L_T. An estimator that is
+given them estimates the gradient of the final loss, and still updates θ after every unroll.
 """
 
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ def telescoping(task: Task) -> Task:
     """Return `task` with the losses p_t and the final loss as `meta_loss`.
 
     Args:
-        task: an inner problem with a horizon; its other metrics stay.
+        task: an inner problem with a horizon; its metrics other than `meta_loss` stay.
 
     Raises:
         ValueError: if the task never ends.

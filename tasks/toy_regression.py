@@ -1,9 +1,9 @@
 """Toy two-dimensional regression (Fig. 15): a chaotic meta-loss with a flat, misleading start.
 
 SGD minimises f(x) = √(x₀² + 5) - √5 + sin²(x₁) exp(-5 x₀²) + |x₁ - 100|/4 with the learning rate
-α_t = (1 - t/T) e^θ₀ + (t/T) e^θ₁. The ripples in x₁ trap small steps near x₁ = 1; large ones, which
-push x₀ out of the ripples, get to x₁ = 100. L_t = f after step t. Left out: the predecessor's
-weight decay of 1e-10, below float32's resolution.
+α_t = (1 - t/T) e^θ₀ + (t/T) e^θ₁. Small steps stay in the ripples near x₁ = 1. Large steps push x₀
+out of the ripples, and x₁ then reaches 100. L_t is f after step t. The predecessor's weight decay
+of 1e-10 is left out: it is below float32's resolution.
 
 Cost per inner step: some 40 operations, five of them transcendental.
 """

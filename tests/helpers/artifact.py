@@ -47,7 +47,7 @@ def call(folder, *command, **more):
 
 
 def processor_seconds():
-    """Return the time that processes started from here have spent, however busy the machine is."""
+    """Return the processor seconds of all finished children; a busy machine does not add to it."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -53,7 +53,7 @@ class Page:
         raise TimeoutError(f"never true: {script}; the page says: {self.text()[:500]}")
 
     def inside(self, index):
-        """Look at a frame of the page from now on; None: at the page itself."""
+        """Let what follows look at a frame of the page by its number; None: at the page itself."""
         _call("POST", f"{self._url}/frame", {"id": index})
 
     def text(self):
@@ -86,7 +86,7 @@ def _call(method, url, body=None):
 
 @contextlib.contextmanager
 def window(profile):
-    """Yield a `Page` of a browser of its own, with the new folder `profile` for its files."""
+    """Start a browser that keeps its files in the new folder `profile`; yield its `Page`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,10 +1,10 @@
-"""Rows of seeds as statistics of claims read them, made up point by point."""
+"""Made-up rows per seed, in the format that the statistics of claims read."""
 
 import pandas as pd
 
 
 def seeds_of(run, values, status="ok", metric="loss", cost=4):
-    """Rows of one run: `values` maps a seed to its log points, each of `cost` inner steps."""
+    """Return rows of one run; `values` maps a seed to its log points, `cost` inner steps apart."""
     rows = [
         ("toy", run, seed, 10 * step, cost * step, metric, value, status)
         for seed, points in values.items()

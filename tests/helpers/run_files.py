@@ -28,7 +28,10 @@ def write_run(
     hyperparameters: Mapping[str, float] | None = None,
     sweep: str = "",
 ) -> Path:
-    """Write one run file and its sidecar; `values` maps a metric to [seeds, points or cells]."""
+    """Write one run file and its sidecar, and return the file's path.
+
+    `values` maps a metric to [seeds, log points], or to [seeds, cells] for a `landscape`.
+    """
     seeds, points = next(iter(values.values())).shape
     status = status or ["ok"] * seeds
     numbers = np.arange(first, first + seeds, dtype=np.int32)

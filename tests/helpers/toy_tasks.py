@@ -97,9 +97,9 @@ def linear(horizon, final_only=False, start_gain=0.0):
     """Return a task with P = 1 and L_t = s_t = s_{t-1} + θ, so that dL_t/dθ = t.
 
     Args:
-        horizon: T.
+        horizon: T, inner steps in an inner problem.
         final_only: whether only the last loss, L_T, counts and all others are 0.
-        start_gain: s_0 = start_gain θ. If it is not 0, s_t = s_0: θ acts through s_0 alone.
+        start_gain: s_0 is start_gain θ. If it is not 0, θ acts through s_0 alone: s_t = s_0.
     """
 
     def step(key, theta, state, t):

@@ -70,7 +70,10 @@ def test_the_exact_gradient_is_that_of_the_whole_loss():
 
 
 def test_the_texts_of_the_scenarios():
-    """Losses at D = 0, d = e_s, are log(V - 1 + e) but for symbol s: they count it in the text."""
+    """With D = 0 and d = e_s a loss is log(V - 1 + e), and less by 1 where symbol s comes next.
+
+    The summed loss therefore counts how often s is in the text.
+    """
     data, horizon, first = characters(7), 100, 3
     data["train_tokens"][0] = first
     counts = {}

@@ -133,8 +133,8 @@ def test_the_curriculum_by_hand():
 
 
 @pytest.mark.parametrize("name", ["es_single", "tbptt"])
-def test_windows_of_any_length_sum_to_the_whole_sequence(name):
-    """At frozen θ: one window over a whole sequence and more, or one for each symbol."""
+def test_unrolls_of_any_length_sum_to_the_whole_sequence(name):
+    """At frozen θ, one unroll beyond the end has the sum of an unroll for each of the symbols."""
     task = tasks.copy_task(**SMALL)  # T = 1: four symbols
     theta = task.init_theta(KEY)
 
@@ -197,7 +197,7 @@ def metric(outcome, name):
 
 @pytest.mark.parametrize(("estimator", "truncation"), [("es_single", 1), ("tbptt", 5)])
 def test_growth_changes_the_next_sequence_and_not_the_one_that_ends(estimator, truncation):
-    """A sequence that has ended is followed by a new one at once, however T has grown."""
+    """When a sequence ends, T grows, and the next sequence begins at the next outer step."""
     spec = specification(estimator, truncation, max_length=40)
     task, factory = protocols.make_task(spec, None), protocols.estimator_factory(spec)
     optimizer = optax.sgd(1e-3)
@@ -229,7 +229,7 @@ def test_beyond_the_longest_sequence_is_a_status_and_the_rows_stay(estimator, tr
         np.testing.assert_array_equal(metric(outcome, "tokens")[:, 0], [0, 20, 40, 60, 80])
 
 
-def test_below_it_the_status_is_ok():
+def test_below_the_longest_sequence_the_status_is_ok():
     outcome = train(max_length=40)
     assert set(outcome.status.values()) == {"ok"}
     assert (metric(outcome, "longest_copied")[-1] > 2).all()

@@ -74,7 +74,7 @@ def test_a_step_is_the_linear_map_of_the_paper():
 
 
 def test_rtrl_goes_down_as_the_reference_does():
-    """1.0e-2 after 500 updates and 1.3e-5 after 1,000, both to half a unit of the last digit."""
+    """After 500 updates the loss is 1.0e-2, after 1,000 it is 1.3e-5: to half a unit of a digit."""
     thetas, _ = sgd(estimators.rtrl(tasks.influence_balancing()), KEY, 1000)
     assert abs(meta_loss(thetas[499]) - 1.0e-2) < 0.05e-2
     assert abs(meta_loss(thetas[999]) - 1.3e-5) < 0.05e-5
@@ -82,9 +82,10 @@ def test_rtrl_goes_down_as_the_reference_does():
 
 @pytest.mark.parametrize("num_particles", [4, 1000])
 def test_es_single_is_rtrl_with_a_random_learning_rate(num_particles):
-    """Linear dynamics, quadratic loss, ε kept for ever: the factor is c = mean(ε²)/σ², exactly.
+    """The factor of the learning rate is exactly c = mean(ε²)/σ².
 
-    200 updates multiply rounding errors of 1e-16 by about |s|/σ and by the instability, if any.
+    The dynamics are linear, the loss is quadratic, and ε is never drawn again. In 200 updates,
+    rounding errors of 1e-16 grow by about |s|/σ, and by the instability, if there is one.
     """
     task, sigma = tasks.influence_balancing(), 0.1
     single = estimators.es_single(task, num_particles=num_particles, sigma=sigma, truncation=1)
@@ -110,7 +111,7 @@ def test_short_truncations_go_the_wrong_way_together():
 
 @pytest.mark.parametrize(("truncation", "update"), [(10, 780), (100, 935)])
 def test_tbptt_with_summed_losses_diverges(truncation, update):
-    """θ passes 1e8 at about the update of the reference, which is known to five."""
+    """θ passes 1e8 within five updates of where the reference does."""
     tbptt = estimators.tbptt(tasks.influence_balancing(), truncation=truncation)
     thetas, _ = sgd(tbptt, KEY, 1000)
     assert abs(int(jnp.argmax(thetas > 1e8)) - update) <= 5

@@ -30,7 +30,7 @@ def ridge_loss(data, log_l2):
 
 
 def test_the_split_is_the_predecessors():
-    """Standardised with all rows; the legacy permutation of seed 1, four fifths, rounded down."""
+    """All rows are standardised, permuted by numpy's legacy generator of seed 1, and cut at 4/5."""
     data = {"inputs": np.arange(20.0).reshape(10, 2), "targets": np.arange(10.0)}
     (x, y), (held_x, held_y) = _split(data, 0.8, 1)
     everything = np.concatenate([y, held_y]) * np.std(np.arange(10)) + 4.5
@@ -85,7 +85,7 @@ def test_gradient_descent_converges_to_the_closed_form():
 
 
 def test_es_single_finds_the_optimum_and_truncated_es_does_not():
-    """The paper's constants on seeds 1000 and 1001: within 0.1 after 10,000 updates, and not."""
+    """With the paper's constants, 10,000 updates bring ES-Single, not truncated ES, within 0.1."""
     task = tasks.l2_regression(table(), init_log_l2=3.0)
     distance = {}
     for name in ("es_single", "truncated_es"):

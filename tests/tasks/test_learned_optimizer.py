@@ -67,7 +67,7 @@ def test_the_optimizer_is_the_one_described(float64):
 
 
 def test_an_optimizer_made_by_hand_descends():
-    """ReLU(g) - ReLU(-g) = g: every entry moves by 0.001 g / rms(g), through both hidden layers."""
+    """Its layers compute ReLU(g) - ReLU(-g) = g, so every entry moves by 0.001 g / rms(g)."""
     biases, kernels = (
         [np.zeros(n) for n in (32, 32, 2)],
         [np.zeros(s) for s in ((32, 19), (32, 32), (2, 32))],

@@ -45,7 +45,7 @@ def gradient(weights, x, y):
 
 
 def test_a_few_steps_are_sgd_with_momentum_and_inverse_time_decay():
-    """α_t = θ_0/(1 + t/Q)^θ_1. Float32: 1e-7 per operation, some hundred of them per weight."""
+    """α_t = θ_0/(1 + t/Q)^θ_1. Float32 rounds by 1e-7, some hundred times for each weight."""
     data = toy_tasks.small_images()
     task = tasks.lr_schedule(data, **OPTIONS)
     images = data["train_images"].reshape(40, 16).astype(np.float64)
@@ -80,9 +80,9 @@ def test_theta_holds_logarithms():
 
 @pytest.mark.parametrize("options", [{}, {"chunk_size": 1}, {"breakstep": True}])
 def test_particles_that_share_a_problem_share_weights_and_data(options):
-    """At a learning rate of exp(-100) all losses of a pair are equal to the bit: gradient 0.
+    """At a learning rate of exp(-100) both losses of a pair have the same bits: the gradient is 0.
 
-    A reset brings other weights and data, so the loss changes.
+    The loss changes with each new inner problem, which has other weights and data.
     """
     task = tasks.lr_schedule(toy_tasks.small_images(), **OPTIONS)
     theta = {"log_lr": jnp.array(-100.0), "log_decay": jnp.array(0.0)}

@@ -47,7 +47,7 @@ def test_masks_keep_the_first_units():
 
 
 def test_masked_units_neither_act_nor_learn():
-    """Their incoming and outgoing weights and biases have no gradient, hence stay."""
+    """The weights and biases into and out of masked units have no gradient and do not change."""
     task = tasks.many_hyperparameters(toy_tasks.small_data(), **OPTIONS)
     state = task.init_state(KEY, theta())
     narrow = theta(rate=0.5, width=0.5)
@@ -68,7 +68,7 @@ def test_masked_units_neither_act_nor_learn():
 
 @pytest.mark.parametrize("index", range(6))
 def test_every_array_has_a_learning_rate_of_its_own(index):
-    """With all but one rate at exp(-100), only one array moves: bias_0, 1, 2, kernel_0, 1, 2."""
+    """All rates but one are exp(-100): only its array moves (bias_0, 1, 2, then kernel_0, 1, 2)."""
     names = [f"{kind}_{i}" for kind in ("bias", "kernel") for i in range(3)]
     task = tasks.many_hyperparameters(toy_tasks.small_data(), **OPTIONS)
     own = theta() | {"log_lr": jnp.full(6, -100.0).at[index].set(-1.0)}
@@ -79,7 +79,7 @@ def test_every_array_has_a_learning_rate_of_its_own(index):
 
 
 def test_momentum_is_that_of_sgd():
-    """m_2 = β m_1 + g_2 and Δw = -α m: from two steps with β = 0.5 and with β = 0 (nearly)."""
+    """m_2 = β m_1 + g_2 and Δw = -α m, seen in second steps with β = 0.5 and with β near 0."""
     task = tasks.many_hyperparameters(toy_tasks.small_data(), **OPTIONS)
     state = task.init_state(KEY, theta())
     step = jax.jit(task.step)
@@ -92,7 +92,7 @@ def test_momentum_is_that_of_sgd():
 
 
 def test_losses_are_those_of_validation_images():
-    """Other validation labels change L_t and not the weights."""
+    """Different validation labels give different L_t and the same weights."""
     data = toy_tasks.small_data()
     other = data | {"validation_labels": (data["validation_labels"] + 1) % 3}
     results = []

@@ -27,7 +27,7 @@ def losses(task, theta, length):
 
 @pytest.mark.usefixtures("float64")
 def test_partial_sums_are_the_losses():
-    """In float64, to rounding: each sum of t differences has at most 2 t of them, 1e-16 each."""
+    """In float64, up to rounding: a sum of t differences rounds at most 2 t times, by 1e-16."""
     task = tasks.quadratic(horizon=HORIZON)
     theta = task.init_theta(KEY)
     plain = losses(task, theta, HORIZON)
@@ -58,7 +58,7 @@ def test_evaluation_is_the_final_loss_and_keeps_other_metrics():
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", toy_tasks.FIVE)
 def test_estimators_of_the_final_loss_are_unbiased(name):
-    """As test_unbiasedness.py, against the gradient of the final loss; truncated ES must fail."""
+    """Against the gradient of the final loss, truncated ES is biased and the others are not."""
     task = tasks.telescoping(tasks.quadratic(horizon=HORIZON))
     theta = task.init_theta(KEY)
     estimator = toy_tasks.es(name, task, TRUNCATION)
@@ -73,7 +73,7 @@ def test_estimators_of_the_final_loss_are_unbiased(name):
 
 
 def test_a_fixed_batch_is_evaluated_after_each_partial_unroll():
-    """L_t is 0 until step 3, changes there and at step 6 only; the differences sum to the last."""
+    """L_t is 0 at first and changes at steps 3 and 6 alone; the differences sum to the last L_t."""
     task = tasks.lr_schedule(toy_tasks.small_images(), **FIXED)
     values = losses(task, task.init_theta(KEY), 6)
     assert [value != 0 for value in values] == [False, False, True, False, False, True]
@@ -81,7 +81,7 @@ def test_a_fixed_batch_is_evaluated_after_each_partial_unroll():
 
 
 def test_the_fixed_batch_is_the_same_for_all_steps_and_particles():
-    """At a learning rate of exp(-100) nothing moves: later differences are exactly 0."""
+    """At a learning rate of exp(-100) no weight moves: all differences but the first are 0."""
     task = tasks.lr_schedule(toy_tasks.small_images(), **FIXED)
     theta = {"log_lr": jnp.array(-100.0), "log_decay": jnp.array(0.0)}
     values = losses(task, theta, 6)

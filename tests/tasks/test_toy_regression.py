@@ -41,16 +41,16 @@ def test_the_value_is_the_function_of_the_paper():
     [(-4.0, -4.0, 2487.77, 1e-5), (2.75, -1.75, 552.9, 0.01)],
 )
 def test_known_meta_losses(start, end, expected, tolerance):
-    """The start to all known digits; the known minimum, where the loss is chaotic, to 1 %.
+    """The loss at the start has all known digits; at the known minimum it is right to 1 %.
 
-    There, float32 and float64 differ by more than 1 % themselves.
+    The minimum lies where the loss is chaotic: float32 and float64 differ by more than 1 % there.
     """
     metrics = tasks.toy_regression().evaluate(KEY, theta(start, end))
     np.testing.assert_allclose(metrics["meta_loss"], expected, rtol=tolerance)
 
 
 def test_a_flat_region_stops_gradient_descent_at_2423():
-    """2,000 steps of Adam at 0.01 along RTRL's gradients, with b1 = 0.99: the known plateau."""
+    """Adam at 0.01 with b1 = 0.99 ends on the known plateau after 2,000 of RTRL's gradients."""
     task = tasks.toy_regression()
     factory = functools.partial(estimators.rtrl, truncation=10)
     optimizer = optax.adam(0.01, b1=0.99)

@@ -36,7 +36,7 @@ def prepared_folder(tmp_path_factory):
 
 @pytest.fixture
 def copied(prepared_folder, tmp_path):
-    """A copy of the prepared files, free to be damaged."""
+    """A copy of the prepared files, for tests that damage it."""
     for suffix in (".npz", ".json"):
         name = f"synthetic_digits{suffix}"
         (tmp_path / name).write_bytes((prepared_folder / name).read_bytes())
@@ -45,7 +45,7 @@ def copied(prepared_folder, tmp_path):
 
 @pytest.fixture
 def package_index(tmp_path, monkeypatch):
-    """The only place where pip may look for packages: an empty folder."""
+    """An empty folder, the only place where pip may look for packages."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

@@ -62,7 +62,7 @@ def test_fashion_mnist_without_server_and_debian(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("unreachable")
 def test_fashion_mnist_from_debian_is_unpacked_and_named(tmp_path, monkeypatch):
-    """Stand-ins for apt-get and dpkg: one drops a package, the other unpacks four files."""
+    """The stand-in for apt-get writes a package; the one for dpkg unpacks four files from it."""
     source, tools = tmp_path / "source", tmp_path / "tools"
     source.mkdir()
     tools.mkdir()

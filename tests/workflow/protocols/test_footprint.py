@@ -45,7 +45,7 @@ def counts(name, **options):
     ],
 )
 def test_perturbations_and_arrays(name, options, perturbations, given):
-    """T/K = 4 unrolls, 3 pairs, 2 parameters."""
+    """The problem has T/K = 4 unrolls, 3 pairs and 2 parameters."""
     found = counts(name, **options)
     assert found["perturbations"] == perturbations
     assert found["numbers_drawn"] == 3 * 2 * perturbations

@@ -26,7 +26,7 @@ def quadratic():
 
 
 def test_a_smoothed_quadratic_is_raised_by_the_variance(quadratic):
-    """E[(a + σ ε)² + 3 σ ε'] = a² + σ²; standard error below (2 a σ + σ² √2 + 3 σ)/√n."""
+    """E[(a + σ ε)² + 3 σ ε'] = a² + σ²; its standard error is below (2 a σ + σ² √2 + 3 σ)/√n."""
     options = {"grid": {"a": [-1, 1, 5]}, "sigmas": [SIGMA], "samples": SAMPLES}
     rows = protocol_runs.run(landscape, quadratic, None, **options).rows
     raw, smooth = (

@@ -186,7 +186,7 @@ def test_divergence_is_a_status_and_every_row_stays():
 
 
 def test_a_problem_without_end_whose_state_is_lost_has_diverged():
-    """θ stands still and its meta-loss is finite: that every gradient is NaN tells."""
+    """θ stands still at a finite meta-loss: only the NaN in every gradient shows what happened."""
     endless = FROM_ZERO._replace(horizon=None)
     for task, gradient, status in (
         (endless, (jnp.nan, 0.0, 0.0), "diverged"),
@@ -262,7 +262,7 @@ def test_a_checkpoint_is_saved_only_when_its_time_has_come(tmp_path):
 
 
 def test_one_step_is_the_estimators_step_with_the_optimizers_update():
-    """θ_1 = θ_0 - α g, recomputed outside the runner from the documented streams."""
+    """θ_1 = θ_0 - α g, computed again outside the protocol from the documented streams."""
     factory = es("es_single")
     task = QUADRATIC._replace(
         evaluate=lambda key, theta: {"meta_loss": theta[0], "one": theta[1], "two": theta[2]}

@@ -87,7 +87,7 @@ def test_wrong_optimizers_are_one_line(options, text):
 
 
 def test_every_seed_trains_with_the_weights_of_its_own():
-    """θ after four steps is that of a loop with `as_optax`, written here."""
+    """After four steps θ is what a loop over `as_optax`, written here, gives."""
     data = toy_tasks.small_data()
     task = tasks.image_classifier(data, hidden=[5], batch_size=8)
     factory = functools.partial(estimators.tbptt, truncation=1)

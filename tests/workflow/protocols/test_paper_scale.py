@@ -1,6 +1,6 @@
 """Every kind of run at the paper's constants builds and compiles; nothing is run.
 
-Runs that differ in the seeds, in σ or in where they start share a program, which is compiled once.
+Runs that differ only in their seeds, σ or start share a program, which is compiled once.
 """
 
 import functools

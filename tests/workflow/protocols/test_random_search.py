@@ -45,8 +45,11 @@ def values(outcome, metric):
 
 
 def test_it_finds_the_optimum_and_pays_for_all_steps():
-    """Of 400 uniform candidates in a box of 4x4, the best is within 0.1 of a ring of length
-    about π/2 in the quarter that is not NaN: the chance to miss is (1 - 0.02)^400 < 1e-3 a seed."""
+    """The best of 400 uniform candidates in a box of 4x4 lies within 0.1 of the ring |x| = 1.
+
+    The loss is not NaN on about π/2 of its length. The chance of a seed to miss that part is
+    (1 - 0.02)^400 < 1e-3.
+    """
     outcome = run(bowl())
     losses = values(outcome, "meta_loss")
     assert list(losses.index) == [100, 200, 300, 400]
@@ -66,9 +69,10 @@ def test_seeds_differ_and_nan_never_wins():
 
 
 def test_candidates_are_uniform_in_the_box():
-    """A loss that prefers large x finds the upper corner of the box of area 16.
+    """With a loss that falls in both entries of x, the search finds the box's upper corner.
 
-    No candidate has a sum above 5.5 with probability (1 - 0.5²/2/16)^4000 = 3e-14.
+    In the box, of area 16, no candidate has a sum above 5.5 with probability
+    (1 - 0.5²/2/16)^4000 = 3e-14.
     """
     task = bowl()._replace(step=lambda key, theta, state, t: (state, -theta["x"].sum()))
     start = random_search.Incumbent({"x": jnp.zeros(2)}, jnp.array(jnp.inf))
@@ -99,7 +103,7 @@ def test_unfit_hyperparameters_are_named(options, message):
         run(bowl(), **options)
 
 
-def test_it_needs_an_end_and_no_estimator():
+def test_a_task_without_end_and_an_estimator_are_refused():
     with pytest.raises(ValueError, match="random_search needs a task with a horizon"):
         run(tasks.influence_balancing())
     factory = functools.partial(estimators.full_es, num_particles=2, sigma=0.1)

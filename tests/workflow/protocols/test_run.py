@@ -76,7 +76,7 @@ def refusal(done):
 
 @pytest.fixture(scope="module")
 def killed(place):
-    """Start a job; while it runs start it again; kill the first with SIGKILL after a checkpoint."""
+    """Start a job, start it again while it runs, and kill the first process after a checkpoint."""
     output = Path("killed/seeds-0-1.parquet")
     checkpoint = place / "killed/.seeds-0-1.checkpoint"
     first = subprocess.Popen(
@@ -89,7 +89,7 @@ def killed(place):
     while not checkpoint.exists() and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.01)
     assert checkpoint.exists()
-    first.send_signal(signal.SIGSTOP)  # it holds its lock, and makes no progress meanwhile
+    first.send_signal(signal.SIGSTOP)  # it keeps its lock, and stands still
     second = execute(place, long_job(), output)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()

@@ -22,7 +22,7 @@ def table(**runs):
     return pd.DataFrame(rows, columns=["run", "cell", "seed", "metric", "value"])
 
 
-def test_the_rule():
+def test_the_longest_string_is_chosen_then_the_fewest_bits():
     rows = table(
         longest=[(0, 1000, 5, 0.1), (0, 1001, 1, 0.1), (1, 1000, 4, 0.3), (1, 1001, 4, 0.3)],
         bits=[(0, 1000, 4, 0.3), (1, 1000, 4, 0.2)],

@@ -1,4 +1,4 @@
-"""From run files to tables: what is counted, what is honest about divergence, what is refused."""
+"""From run files to tables: what is counted, how diverged seeds are shown, what is refused."""
 
 import time
 
@@ -48,7 +48,7 @@ def test_blocks_of_seeds_and_runs_of_different_sizes_join(tmp_path):
 
 
 def test_the_compute_of_a_point_is_the_mean_over_seeds(tmp_path):
-    """Where inner problems differ in length, so does what seeds have spent at one update."""
+    """Where inner problems differ in length, seeds have spent different compute at one update."""
     path = write_run(tmp_path, "toy", "pes", loss(), estimator="pes")
     rows = store.read_parquet(path)
     rows["inner_steps"] += 4 * rows["seed"] * (rows["outer_step"] > 0)

@@ -97,7 +97,7 @@ def test_the_seeds_of_a_learned_optimizer_are_those_of_its_training():
 
 
 def test_the_example_trains(tmp_path, capsys):
-    """With weights made by hand, whose updates are the normalised gradient: it must descend."""
+    """The loss falls with weights made by hand, whose updates are the normalised gradient."""
     first, second, last = np.zeros((32, 19)), np.zeros((32, 32)), np.zeros((2, 32))
     first[:2, 0] = last[0, :2] = 5, -5
     second[[0, 1], [0, 1]] = 1

@@ -1,4 +1,4 @@
-"""The estimate of GPU time: how many steps a job takes, and what follows from a measured speed."""
+"""The expected time on a GPU: how many steps a job takes, and what a measured speed implies."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_particle_steps_are_those_that_a_run_reports(tmp_path):
 
 
 def test_the_gpu_is_taken_to_reach_the_same_share_of_its_rate(monkeypatch):
-    """A core at 1e11 FLOP/s: every GPU second does the work of 195 core seconds."""
+    """With a core at 1e11 FLOP/s, a GPU does in one second what the core does in 195."""
     speed = throughput.Throughput(1.0, 2.0, 1000.0, 1e11, 100.0)
     monkeypatch.setattr(throughput, "measure", lambda *args, **options: speed)
     cost = gpu_time.estimate("toy_regression", "smoke")

@@ -62,7 +62,7 @@ def gradients(name):
 @pytest.mark.usefixtures("evosax")
 @pytest.mark.parametrize("name", ["pes", "es_single"])
 def test_the_same_noise_gives_the_same_gradients(name):
-    """To 1e-5 of the largest gradient entry, as rounding would allow in single precision."""
+    """They differ by at most 1e-5 of the largest entry, which single precision would also reach."""
     mine, peer = gradients(name)
     scale = np.abs(mine).max()
     assert scale > 1
@@ -71,7 +71,7 @@ def test_the_same_noise_gives_the_same_gradients(name):
 
 @pytest.mark.usefixtures("evosax")
 def test_the_two_estimators_differ_from_the_second_unroll_on():
-    """So that agreement means something: only first unrolls are the same estimate."""
+    """If PES and ES-Single gave equal gradients anyway, the test above would show nothing."""
     (pes, _), (_, es_single) = gradients("pes"), gradients("es_single")
     np.testing.assert_allclose(pes[0], es_single[0], rtol=1e-5)
     assert (np.abs(pes[1:] - es_single[1:]).max(axis=1) > 0.01).all()

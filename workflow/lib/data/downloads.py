@@ -1,6 +1,6 @@
 """Original files from their publishers' servers, and FashionMNIST from Debian's package of it.
 
-What arrives here is checked by `originals.collect`, whatever place it comes from.
+This module downloads; `originals.collect` then checks the hash of every file.
 """
 
 import gzip
@@ -30,10 +30,10 @@ def fashion_mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
         cache: folder that keeps the Debian package.
 
     Returns:
-        Which of the two it was, and the content of the four files.
+        Which of the two it came from, in words, and {file: content} of the four files.
 
     Raises:
-        ConnectionError: neither can be had.
+        ConnectionError: neither the publisher nor Debian delivers the files.
     """
     address = prepared.find("fashion_mnist").address
     try:
@@ -53,14 +53,14 @@ def from_publisher(address: str, names: tuple[str, ...]) -> tuple[str, dict[str,
     """Return the files called `names` from their publisher's server.
 
     Args:
-        address: of the folder that holds them.
+        address: URL of the folder that holds the files.
         names: of the files.
 
     Returns:
-        The address, and the content of each file.
+        The address, and {file: content}.
 
     Raises:
-        ConnectionError: a file cannot be had.
+        ConnectionError: a file cannot be downloaded.
     """
     files = {}
     for name in names:
@@ -74,7 +74,7 @@ def from_publisher(address: str, names: tuple[str, ...]) -> tuple[str, dict[str,
 
 
 def _fetch(url: str) -> bytes:
-    """Return what a URL holds; OSError if it cannot be had in `TIMEOUT_S`."""
+    """Return the content of a URL; OSError if it does not arrive within `TIMEOUT_S` seconds."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
         return response.read()
 
@@ -83,7 +83,7 @@ def _from_debian(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Return the files of Debian's package, fetched with apt-get unless `cache` has it.
 
     Raises:
-        OSError: there is no apt-get or dpkg, the package cannot be had, or it lacks a file.
+        OSError: there is no apt-get or dpkg, the download fails, or the package lacks a file.
     """
     cache.mkdir(parents=True, exist_ok=True)
     if not list(cache.glob(f"{DEBIAN_PACKAGE}_*.deb")):
@@ -100,7 +100,7 @@ def _from_debian(cache: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def _call(program: str, *arguments: str, folder: Path) -> None:
-    """Run a program in a folder; OSError, with its last line, if it is missing or fails."""
+    """Run a program in a folder; OSError if it is missing, or fails: then with its last line."""
     if shutil.which(program) is None:
         raise OSError(f"this machine has no {program}")
     command = [program, *arguments]

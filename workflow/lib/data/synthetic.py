@@ -26,9 +26,9 @@ def rows(cache: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def digits(cache: Path) -> tuple[str, dict[str, bytes]]:
-    """Draw images of ten classes: three blobs at places of the class, shifted, plus noise.
+    """Draw images of ten classes: three blobs at the places of the class, shifted, plus noise.
 
-    Integer arithmetic throughout, so that every machine draws the same bytes. `cache` is unused.
+    All arithmetic is on integers, so that every machine draws the same bytes. `cache` is unused.
     """
     rng = np.random.default_rng(SEED)
     num = TRAIN + TEST

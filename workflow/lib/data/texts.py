@@ -1,8 +1,8 @@
 """Texts as tokens: Shakespeare's plays, and the characters of the Penn Treebank.
 
 A plain text has one token per character. The Penn Treebank of characters separates its symbols by
-blanks, writes a blank as `_`, and its end of a line is a token of its own, as in the code of the
-PES paper.
+blanks and writes a blank as `_`; every line ends with a token of its own, as in the code of the PES
+paper.
 """
 
 import io

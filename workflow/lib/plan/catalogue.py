@@ -26,8 +26,8 @@ def load(name: str) -> dict[str, Any]:
         name: "abstract", "claims", "comparisons", "datasets", "estimators" or "figures".
 
     Raises:
-        ValueError: an entry does not fit the schema, or a claim is there twice; the line says which
-            file, and why.
+        ValueError: an entry does not fit the schema, or two files have the same claim; the line
+            says which file, and why.
     """
     if name == "claims":
         return _claims()
@@ -40,7 +40,7 @@ def claim_files() -> list[Path]:
 
 
 def _checked(schema: str, source: Path) -> dict[str, Any]:
-    """Return the content of a file, which fits its schema."""
+    """Return the content of a file; ValueError if it does not fit its schema."""
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
     check_schema(content, schema, source.relative_to(WORKFLOW / "config").as_posix())
     return content
@@ -85,7 +85,7 @@ def compared(family: str) -> dict[str, Any]:
 
 
 def command(claim: Mapping[str, Any], scale: str) -> str:
-    """Return the command that makes what the verdict of a claim rests on."""
+    """Return the command that runs what a claim rests on and judges it at a scale."""
     if "experiment" not in claim:
         return f"snakemake --cores all --config scale={scale}"
     options = f"scale={scale} experiments={claim['experiment']}"

@@ -3,8 +3,8 @@
 A run that says `tuned: {experiment: E, run: R}` leaves its learning rate and σ open: it takes those
 that were chosen for run R of the tuning experiment E (`results/choice.py`). A run that says
 `trained: {experiment: E, run: R}` optimizes with the optimizers that run R of experiment E has
-trained, seed by seed (`results/trained.py`). Both wait for a file that the workflow makes; here its
-content gets its place in the job's specification.
+trained, seed by seed (`results/trained.py`). Both wait for a file that the workflow makes; this
+module puts its content into the job's specification.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,8 +43,8 @@ def resolve(job: Spec, tuned: Path | None, trained: Path | None) -> Resolved:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is damaged, missing or not wanted, does not know the run, or lacks a
-            seed.
+        ValueError: the job waits for a file and `None` is given, or the reverse; or a file is
+            damaged, or lacks the run or a seed.
     """
     for name, path in (("tuned", tuned), ("trained", trained)):
         if (name in job) != (path is not None):
@@ -66,15 +66,15 @@ def resolve(job: Spec, tuned: Path | None, trained: Path | None) -> Resolved:
 
 
 def stand_in(job: Spec, num_weights: int) -> dict[str, Any]:
-    """Return a job's specification as `resolve` might, before anything was tuned or trained.
+    """Return a job's specification with stand-ins for all that it waits for.
 
     Args:
         job: a specification.
-        num_weights: of a learned optimizer.
+        num_weights: number of weights of a learned optimizer.
 
     Returns:
-        It has the first values of the grid that its own will be chosen from, and optimizers whose
-        weights are all 0.
+        The specification, in which the first values of the tuning grid stand for the chosen ones,
+        and one optimizer whose weights are all 0 stands for the trained ones.
 
     Raises:
         ValueError: there is no such tuning run.
@@ -102,7 +102,7 @@ def weights(path: Path, run: str, seed: int) -> list[float]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, does not know the run, or lacks the seed.
+        ValueError: it is damaged, or lacks the run or the seed.
     """
     runs = store.read_json(path)["runs"]
     check_choice(f"run in {path}", run, tuple(runs))
@@ -116,10 +116,10 @@ def weights(path: Path, run: str, seed: int) -> list[float]:
 
 
 def with_prerequisites(jobs: Sequence[spec.Job], seeds: int | None = None) -> list[spec.Job]:
-    """Return jobs, and those of the experiments that tune or train for them.
+    """Return jobs, followed by the jobs of the experiments that tune or train for them.
 
     Args:
-        jobs: of one scale.
+        jobs: jobs of one scale, at least one.
         seeds: number of seeds, in place of the experiments' own.
     """
     present = {job.spec["experiment"] for job in jobs}

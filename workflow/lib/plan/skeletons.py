@@ -1,7 +1,7 @@
 """Skeletons of what a newcomer adds, from an estimator to a claim: new files and lines in lists.
 
-The new files come from `workflow/templates/`, which holds working code under stand-in names. What
-is planned here is complete: the contract tests pass as soon as it is written.
+The new files come from `workflow/templates/`, which holds working code under stand-in names. The
+contract tests pass as soon as the planned files are written.
 """
 
 import contextlib

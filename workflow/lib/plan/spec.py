@@ -50,7 +50,7 @@ class Job(NamedTuple):
 
     Attributes:
         parquet: the result, relative to the repository root; its sidecar has the suffix `.json`.
-        spec: the resolved specification, plain JSON data.
+        spec: the specification, plain JSON data.
     """
 
     parquet: Path
@@ -58,7 +58,7 @@ class Job(NamedTuple):
 
     @property
     def sidecar(self) -> Path:
-        """The commit mark of the result, written last."""
+        """The sidecar, `.json`, which is written last and marks the result as finished."""
         return self.parquet.with_suffix(".json")
 
 
@@ -73,7 +73,10 @@ def sha256(spec: Mapping[str, Any]) -> str:
 
 
 def read_knobs(config: Mapping[str, Any]) -> Knobs:
-    """Return the knobs of `snakemake --config`, checked.
+    """Check the knobs of `snakemake --config` and return them.
+
+    Args:
+        config: {knob: value}, with every knob of config/default.yaml.
 
     Raises:
         ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
@@ -90,9 +93,13 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
 
 
 def modules(spec: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of the modules whose code, and what they import, makes a job's rows.
+    """Return the dotted names of the modules that make a job's rows, with all that they import.
 
-    They are the script that runs the job, and what it imports by a name from the specification.
+    They are the script that runs the job, and what the script imports by name: the job's task,
+    protocol and estimator, and the learned optimizer if the job trains with one.
+
+    Args:
+        spec: the job's specification.
     """
     names = ["workflow.scripts.run", f"tasks.{spec['task']['name']}"]
     names += [f"workflow.lib.protocols.{spec['protocol']['name']}"]
@@ -123,15 +130,15 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
-    for run, resolved in _resolve(name, scale).items():
-        own, block, tuning = (resolved.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
+    for run, settings in _runs(name, scale).items():
+        own, block, tuning = (settings.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
         start = FIRST_TUNING_SEED if tuning else 0
         total = own if tuning else seeds or own  # a choice rests on all of its seeds
         for first in range(start, start + total, block):
             last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
             folder = Path("results", scale, "runs", name, run)
-            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | resolved)
+            yield Job(folder / f"seeds-{first}-{last}.parquet", spec | settings)
 
 
 @functools.cache
@@ -144,29 +151,33 @@ def _load(name: str) -> dict[str, Any]:
     return content
 
 
-def _resolve(name: str, scale: str) -> dict[str, dict[str, Any]]:
-    """Return {run: settings}: the experiment's, the scale's, the run's, the scale's for the run."""
+def _runs(name: str, scale: str) -> dict[str, dict[str, Any]]:
+    """Return {run: settings} of an experiment at a scale.
+
+    Settings of the scale override those of the experiment; those of a run override both, and those
+    of the scale for the run override all.
+    """
     experiment = _load(name)
     override = experiment.get("scales", {}).get(scale, {})
     unknown = set(override.get("runs", {})) - set(experiment["runs"])
     for run in unknown:
         check_choice(f"run in {name}.yaml, scales.{scale}", run, tuple(experiment["runs"]))
     base = _merge(experiment, override)
-    resolved = {}
+    runs = {}
     for run, own in experiment["runs"].items():
         settings = _merge(_merge(base, own), override.get("runs", {}).get(run, {}))
         for member, chosen in _swept(run, settings):
             where = f"{name}/{member}"
             parts = {part: _named(part, chosen.get(part), where) for part in PARTS}
-            resolved[member] = parts | {
+            runs[member] = parts | {
                 "data": chosen.get("data"),
                 "seeds": chosen["seeds"],
                 "seeds_per_job": chosen["seeds_per_job"],
                 "tuning": chosen.get("tuning", False),
             }
             optional = ("tuned", "trained", "sweep")
-            resolved[member] |= {key: chosen[key] for key in optional if key in chosen}
-    return resolved
+            runs[member] |= {key: chosen[key] for key in optional if key in chosen}
+    return runs
 
 
 def _swept(run: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,8 +6,8 @@ Protocols are found by looking into this folder, as tasks and estimators are. Ea
   ValueError before any compute, `particle_steps(task, factory)` says what one seed costs;
 * `run(task, factory, seeds, checkpoint, config) -> Outcome`.
 
-`assemble` makes all of this from a specification. The files that begin with an underscore hold what
-protocols share.
+`assemble` makes task, estimator's factory, protocol and `Config` from a specification. The files
+that begin with an underscore hold what protocols share.
 """
 
 from workflow.lib.protocols._build import Assembled, assemble, estimator_factory, make_task

@@ -48,16 +48,17 @@ class Assembled(NamedTuple):
             checkpoint: where to resume from and to save.
 
         Raises:
-            ValueError: as `check`.
+            ValueError: the protocol cannot run with this task and estimator.
         """
         self.check()
         return self.protocol.run(self.task, self.factory, seeds, checkpoint, self.config)
 
 
 def per_update(task: Task, factory: Factory) -> int:
-    """Return N x K, the particle-steps of one outer update, those of a mean path left out.
+    """Return N x K, the inner steps of one outer update, summed over particles.
 
-    Steps beyond the end of a problem of its own length count: they are computed.
+    The mean path of truncated ES is left out. Where an inner problem ends within an unroll, the
+    steps after its end count, because they are computed.
     """
     particles = factory.keywords.get("num_particles", 1)
     return particles * factory(task).truncation
@@ -68,11 +69,11 @@ def assemble(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> 
 
     Args:
         spec: the job's specification, with every hyperparameter in it (see `plan.resolve`).
-        data: arrays of its data set, for a task that takes one.
+        data: the arrays of its data set; None for a task that takes no data.
 
     Raises:
-        ValueError: a hyperparameter is unknown, missing or of a wrong type; data are missing, or
-            not wanted.
+        ValueError: a hyperparameter is unknown, missing or of a wrong type; or the task takes data
+            and gets none, or the reverse.
     """
     protocol = importlib.import_module(f"workflow.lib.protocols.{spec['protocol']['name']}")
     config = _filled("protocol", spec["protocol"], protocol.Config)
@@ -80,7 +81,16 @@ def assemble(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> 
 
 
 def make_task(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) -> Task:
-    """Build the task of a job; arguments and errors are those of `assemble`."""
+    """Build the task of a job.
+
+    Args:
+        spec: the job's specification.
+        data: the arrays of its data set; None for a task that takes no data.
+
+    Raises:
+        ValueError: a hyperparameter of the task is unknown, missing or of a wrong type; or the task
+            takes data and gets none, or the reverse.
+    """
     name = spec["task"]["name"]
     factory = getattr(importlib.import_module(f"tasks.{name}"), name)
     filled = _filled("task", spec["task"], factory)
@@ -92,7 +102,17 @@ def make_task(spec: Mapping[str, Any], data: Mapping[str, np.ndarray] | None) ->
 
 
 def estimator_factory(spec: Mapping[str, Any]) -> Factory | None:
-    """Return the factory of a job's estimator, None if it has none; errors as `assemble`."""
+    """Return the factory of a job's estimator, with its hyperparameters in it.
+
+    Args:
+        spec: the job's specification.
+
+    Returns:
+        `(task, **changes) -> Estimator`; None for a job without estimator.
+
+    Raises:
+        ValueError: a hyperparameter of the estimator is unknown, missing or of a wrong type.
+    """
     if spec["estimator"] is None:
         return None
     name = spec["estimator"]["name"]
@@ -101,6 +121,6 @@ def estimator_factory(spec: Mapping[str, Any]) -> Factory | None:
 
 
 def _filled(kind: str, part: Mapping[str, Any], factory: Callable) -> functools.partial:
-    """Return a factory with the hyperparameters of a part of a specification, which must fit it."""
+    """Return `factory` with the hyperparameters of `part` in it; ValueError if they do not fit."""
     hyperparameters.check(kind, part["name"], factory, part["args"])
     return functools.partial(factory, **part["args"])

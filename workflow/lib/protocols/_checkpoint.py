@@ -25,19 +25,28 @@ class Checkpoint:
     def __init__(
         self, path: Path, identity: Mapping[str, Any], interval_s: float = CHECKPOINT_SECONDS
     ) -> None:
-        """Open a checkpoint; one of another specification, other code or other data is ignored.
+        """Set the file, and the identity that a stored state must have to be loaded.
 
         Args:
             path: the file.
-            identity: plain JSON data that must be equal for a checkpoint to be of use.
-            interval_s: seconds between two saves, at least.
+            identity: plain JSON data: the job's specification and the hashes of its code and data.
+                A file that was saved under another identity is ignored.
+            interval_s: the least number of seconds between two saves.
         """
         self.path, self.identity, self.interval_s = path, dict(identity), interval_s
         self.restarts = 0
         self._saved = time.monotonic()
 
     def load(self, tree: Any) -> tuple[int, Any, list[dict[str, np.ndarray]]] | None:
-        """Return (position, tree, rows) as last saved, or None; `tree` gives the structure."""
+        """Read what was saved last.
+
+        Args:
+            tree: arrays, or PRNG keys, of the structure that was saved; their values do not matter.
+
+        Returns:
+            The position, the tree and the log points as last saved; None if there is no file of
+            this identity.
+        """
         stored = store.load_checkpoint(self.path)
         if stored is None or stored[1]["identity"] != self.identity:
             return None
@@ -54,7 +63,13 @@ class Checkpoint:
         return meta["position"], jax.tree.unflatten(structure, loaded), rows
 
     def save(self, position: int, tree: Any, rows: list[dict[str, np.ndarray]]) -> None:
-        """Save unless the last time was under `interval_s` ago."""
+        """Save, unless the last save was less than `interval_s` seconds ago.
+
+        Args:
+            position: how far the job has come, in units that its protocol chooses.
+            tree: of arrays or PRNG keys: all that the job needs to go on.
+            rows: its log points so far.
+        """
         if time.monotonic() - self._saved < self.interval_s:
             return
         arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
@@ -82,7 +97,7 @@ def _to_numpy(leaf: jax.Array) -> np.ndarray:
 
 
 def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
-    """Return the inverse of `_to_numpy`; `like` tells whether it is a PRNG key."""
+    """Return the array or PRNG key that `_to_numpy` turned into `array`; `like` tells which."""
     leaf = jax.numpy.asarray(array)
     if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(leaf)

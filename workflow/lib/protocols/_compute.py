@@ -30,10 +30,10 @@ def configure() -> None:
 
 
 def over_seeds(fn: Callable) -> Callable:
-    """Map `fn(*args)` over the leading axis of all its arguments, as suits the device.
+    """Return `fn` mapped over the leading axis, [seeds], of all its arguments.
 
-    On a CPU seeds run one after the other, elsewhere side by side. A single seed is never under
-    vmap, which would compute both branches of every conditional.
+    On a CPU the seeds run one after the other, elsewhere side by side under vmap. A single seed
+    never runs under vmap, which would compute both branches of every conditional.
     """
 
     def mapped(*args: Any) -> Any:
@@ -46,32 +46,44 @@ def over_seeds(fn: Callable) -> Callable:
 
 
 def seed_keys(seeds: range) -> jax.Array:
-    """Return the root key of every seed, [seeds]."""
+    """Return the root key of every seed, typed PRNG keys [seeds]."""
     return jax.vmap(jax.random.key)(jax.numpy.asarray(seeds, jax.numpy.uint32))
 
 
 def step_keys(key: Key, steps: jax.Array) -> Key:
-    """Return the keys of outer steps, [n], whose numbers are `steps`, [n]."""
+    """Return one key for each outer step.
+
+    Args:
+        key: root key of a seed.
+        steps: int32 [n], numbers of the outer steps.
+
+    Returns:
+        Typed PRNG keys, [n].
+    """
     return jax.vmap(lambda step: jax.random.fold_in(stream(key, "steps"), step))(steps)
 
 
 def scan_samples(
     estimator: Estimator, update: Callable, carry: Any, theta: Theta, keys: Key
 ) -> tuple[Any, Any]:
-    """Return `lax.scan(update, carry, samples)`, one sample of the estimator for each key.
+    """Run `lax.scan(update, carry, samples)`, one sample of the estimator for each key.
 
-    Samples are drawn `SAMPLE_BYTES` at a time: many calls would cost more in overhead than in
-    arithmetic, one call for all steps would fill the memory.
+    Samples are drawn in blocks of at most `SAMPLE_BYTES`. One call for each step would cost more in
+    overhead than in arithmetic; one call for all steps would fill the memory.
 
     Args:
-        estimator: whose `sample` draws.
-        update: `(carry, sample) -> (carry, output)`.
-        carry: the state to begin with.
+        estimator: its `sample` draws the samples.
+        update: `(carry, sample) -> (carry, output)`, one step.
+        carry: the state before the first step.
         theta: outer parameters; only their shapes matter.
-        keys: one for each step, [steps].
+        keys: typed PRNG keys [steps], one for each step.
+
+    Returns:
+        The state after the last step, and the outputs of all steps, stacked: [steps, ...].
     """
     sample = jax.eval_shape(estimator.sample, keys[0], theta)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(sample))
+    # The largest divisor of the number of steps that keeps a block within SAMPLE_BYTES.
     most = min(max(1, SAMPLE_BYTES // size), len(keys))
     block_size = max(n for n in range(1, most + 1) if len(keys) % n == 0)
 
@@ -84,7 +96,12 @@ def scan_samples(
 
 
 class Program:
-    """A function that is compiled once, with the seconds of its compilation and its runs."""
+    """A function that is compiled once, and the seconds that compiling and running it took.
+
+    Attributes:
+        compile_s: seconds of the compilation.
+        run_s: seconds of all calls so far, without the compilation.
+    """
 
     def __init__(self, fn: Callable, donate: tuple[int, ...] = ()) -> None:
         self._jitted = jax.jit(fn, donate_argnums=donate)
@@ -105,12 +122,15 @@ class Program:
 
 
 def timings(run: Program, evaluate: Program | None = None, *others: Program) -> dict[str, float]:
-    """Return the seconds that compiling all programs, running and evaluating took.
+    """Return where the seconds of a job went.
 
     Args:
         run: the program that does the work.
-        evaluate: the one that evaluates, where that is a program of its own.
-        others: more that do the work.
+        evaluate: the program that evaluates; None if the job has none.
+        others: further programs that do the work.
+
+    Returns:
+        `compile_s`, of all programs; `run_s`, of those that do the work; and `evaluate_s`.
     """
     work = (run, *others)
     compile_s = sum(program.compile_s for program in (*work, evaluate) if program)
@@ -123,14 +143,17 @@ def timings(run: Program, evaluate: Program | None = None, *others: Program) -> 
 
 
 def lifted(fn: Callable, *args: Any) -> tuple[Program, list[jax.Array]]:
-    """Return a program and arrays with `program(arrays, *args) == fn(*args)`.
+    """Turn the arrays that `fn` closes over, say the text that a task reads, into an argument.
 
-    The arrays are those that `fn` closes over, say the text that a task reads. Programs that differ
-    in nothing else are equal in the compilation cache, and so are compiled only once.
+    Two functions that differ only in these arrays then have the same compiled program, which the
+    compilation cache keeps once.
 
     Args:
-        fn: of arrays, or trees of them.
-        args: examples: only their shapes and types matter.
+        fn: a function of arrays, or of trees of arrays.
+        args: examples of its arguments; only their shapes and types matter.
+
+    Returns:
+        A program and a list of arrays with `program(arrays, *args) == fn(*args)`.
     """
     closed, shapes = jax.make_jaxpr(fn, return_shape=True)(*args)
 

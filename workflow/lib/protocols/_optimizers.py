@@ -23,11 +23,11 @@ class Optimization:
     Attributes:
         outer_steps: updates of θ.
         optimizer: one of `OPTIMIZERS`; "momentum" is SGD with momentum, Adam's b2 is 0.999.
-        learning_rate: α, which all but the learned one need; one that does not decay may be traced.
-        b1: Adam's, or the momentum.
-        clip_norm: the norm that a longer gradient is scaled down to.
+        learning_rate: α; all optimizers but "learned" need it. It may be traced, unless it decays.
+        b1: b1 of Adam, or the momentum of "momentum".
+        clip_norm: gradients with a larger norm are scaled down to it; None: none are.
         cosine_decay: whether α falls to 0 over the `outer_steps`, as a cosine does.
-        weights: of the learned one, a row for each seed.
+        weights: of "learned": a row of weights for each seed, [seeds, 1762].
     """
 
     outer_steps: int
@@ -41,8 +41,8 @@ class Optimization:
     def make_optimizer(self) -> optax.GradientTransformation:
         """Return the optimizer.
 
-        The state of the learned one holds the weights of the first seed, so that `with_weights` can
-        exchange them for those of every seed.
+        The learned optimizer keeps its weights in its state. They are those of the first seed
+        until `with_weights` gives every seed its own.
         """
         if self.optimizer == LEARNED:
             weights = jnp.asarray(self.weights[0], jnp.float32)
@@ -63,7 +63,8 @@ class Optimization:
         """Return the optimizer's states of all seeds, each with its own row of the weights.
 
         Args:
-            state: of the optimizer, mapped over seeds; returned as it is if nothing was learned.
+            state: of the optimizer, mapped over seeds; it is returned unchanged if there are no
+                weights.
         """
         if self.weights is None:
             return state

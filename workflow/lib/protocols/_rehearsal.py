@@ -1,4 +1,4 @@
-"""A job as it will be, before there are data, chosen hyperparameters or trained optimizers."""
+"""Build a job before its data, chosen hyperparameters and trained optimizers exist."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +16,7 @@ def rehearse(job: Mapping[str, Any]) -> Assembled:
         job: a specification.
 
     Raises:
-        ValueError: as `assemble`, or the job waits for a tuning run that does not exist.
+        ValueError: a hyperparameter is unknown, missing or of a wrong type; the task takes data and
+            the job names none, or the reverse; or the job waits for a tuning run that is not there.
     """
     return assemble(resolve.stand_in(job, NUM_WEIGHTS), prepared.stand_in(job["data"]))

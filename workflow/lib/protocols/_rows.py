@@ -1,4 +1,8 @@
-"""What a protocol returns: tidy rows, made of log points, and how every seed ended."""
+"""What a protocol returns: tidy rows, made of log points, and how every seed ended.
+
+A **cell** is the place of a row among several at one outer step: its number in a grid or among the
+entries of θ, or the length of its window. Where an outer step has one log point, its cell is 0.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,7 +19,7 @@ class Outcome(NamedTuple):
     Attributes:
         rows: tidy results with the columns seed, outer_step, cell, inner_steps, metric, value.
         status: of each seed: "ok", "diverged", or the `final_status` of a curriculum.
-        timings: seconds by what they went into: compile_s, run_s, evaluate_s; and restarts.
+        timings: seconds spent: compile_s, run_s and evaluate_s.
     """
 
     rows: pd.DataFrame
@@ -26,14 +30,17 @@ class Outcome(NamedTuple):
 def log_point(
     num_seeds: int, metrics: Mapping[str, Any], outer_step: int, inner_steps: Any, cell: int = 0
 ) -> dict[str, np.ndarray]:
-    """Return one log point: its place and its metrics, each [seeds]; `tidy` makes rows of them.
+    """Return one log point, for `tidy` to make rows of.
 
     Args:
-        num_seeds: of the job.
-        metrics: by name; arrays, [seeds], or one number for all seeds.
+        num_seeds: number of seeds of the job.
+        metrics: values by name: [seeds], or one number for all seeds.
         outer_step: updates of θ so far.
-        inner_steps: compute so far, [seeds] or one number for all seeds.
-        cell: of a grid, where there is one.
+        inner_steps: inner steps so far, summed over particles: [seeds], or one number for all.
+        cell: place of the log point among several at this outer step.
+
+    Returns:
+        `outer_step`, `cell` and `inner_steps`, int64, and the metrics, float64, each [seeds].
     """
     place = {"outer_step": outer_step, "cell": cell, "inner_steps": inner_steps}
     point = {name: np.full(num_seeds, value, np.int64) for name, value in place.items()}
@@ -41,17 +48,20 @@ def log_point(
 
 
 def with_best(points: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-    """Return log points with `best_meta_loss`, the lowest `meta_loss` so far, NaN left out."""
+    """Return log points with one more metric, `best_meta_loss`: the lowest so far, but for NaN."""
     best = np.fmin.accumulate([point["meta_loss"] for point in points])
     return [point | {"best_meta_loss": lowest} for point, lowest in zip(points, best, strict=True)]
 
 
 def tidy(seeds: range, points: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """Return the rows of a job from its points.
+    """Return the rows of a job: one for each seed, log point and metric.
 
     Args:
         seeds: the seeds of the job.
-        points: see `log_point`.
+        points: log points, from `log_point`.
+
+    Returns:
+        Columns seed, outer_step, cell, inner_steps, metric and value.
     """
     index = {"outer_step": np.int32, "cell": np.int32, "inner_steps": np.int64}
     names = ("seed", *index, "metric", "value")

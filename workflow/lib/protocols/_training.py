@@ -1,8 +1,8 @@
 """Outer steps of one seed: estimate a gradient, update θ with it, and go on.
 
-Every estimator sees, at one seed, the same θ_0 and the same evaluation problem. Entries of a
-gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and such
-gradients are counted.
+At one seed, all estimators start from the same θ_0 and are evaluated on the same inner problem.
+Entries of a gradient that are not finite are set to 0, as the code of the PES paper does with NaN,
+and the gradients with such entries are counted.
 """
 
 from typing import Any, NamedTuple
@@ -65,14 +65,15 @@ def train(
         task: the inner problem.
         factory: `task -> Estimator`.
         optimizer: of θ.
-        num_steps: how many.
-        carry: the state to go on from.
+        num_steps: outer steps to run.
+        carry: the state before them.
         key: root key of the seed.
-        first: int32 scalar, outer steps done so far.
+        first: int32 scalar, outer steps done before.
 
     Returns:
-        The state, the means over these steps of "loss" (summed over an unroll, averaged over
-        particles) and "gradient_norm", and the "inner_steps" of all of them, int32.
+        The state after these steps, and a dict of scalars: "loss" (summed over an unroll, averaged
+        over particles) and "gradient_norm", as means over these steps, and "inner_steps", int32,
+        as their sum.
     """
 
     def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
@@ -101,11 +102,12 @@ def outer_step(
         task: the inner problem.
         factory: `task -> Estimator`.
         optimizer: of θ.
-        carry: the state to go on from.
-        sample: of the estimator, the randomness of this step.
+        carry: the state before this step.
+        sample: from the estimator's `sample`: the randomness of this step.
 
     Returns:
-        The state, the gradient without entries that are not finite, and the estimator's `Info`.
+        The state after this step, the gradient with 0 for entries that are not finite, and the
+        estimator's `Info`.
     """
     progress, curriculum = carry.progress, task.curriculum
     estimator = factory(task if curriculum is None else curriculum.task(progress))
@@ -120,7 +122,7 @@ def outer_step(
 
 
 def assess(task: Task, key: Key, theta: Theta, progress: Any) -> dict[str, Array]:
-    """Return the metrics of θ on the task as it is now, and those of its curriculum.
+    """Return the metrics of θ on the task at this progress, and those of its curriculum.
 
     Args:
         task: the inner problem.

@@ -1,12 +1,12 @@
-"""Protocol: what an estimator needs, counted: perturbations, arrays, and the code of its own file.
+"""Protocol: count what an estimator needs: perturbations, arrays, and the code of its own file.
 
-An inner problem that only writes down the parameters it meets, run at a frozen θ through the public
-estimator, shows how many perturbations each particle had. Nothing is random in the counts. Metrics:
+The estimator runs at a frozen θ on an inner problem that only records the parameters which each
+particle uses. The counts do not depend on the random numbers. Metrics:
 
-* `perturbations`: different perturbations of one particle in an inner problem (the most over all);
-* `numbers_drawn`: different perturbation numbers of all pairs in an inner problem;
-* `arrays_kept`: arrays with a number per pair and parameter that the state holds between unrolls;
-* `arrays_in_use`: the same, and those that one update is given beside the state;
+* `perturbations`: different perturbations of a particle in one inner problem, the most of any;
+* `numbers_drawn`: random numbers in the different perturbations of all pairs in one inner problem;
+* `arrays_kept`: arrays of one number per pair and parameter that the state holds between unrolls;
+* `arrays_in_use`: these, and the arrays of that size that an update is given beside the state;
 * `statements`, `lines`: of the estimator's file, without docstrings, comments and blank lines.
 """
 
@@ -40,7 +40,7 @@ class Config:
     file: str
 
     def check(self, task: Task, factory: Factory | None) -> None:
-        """Raise ValueError if there is no estimator or no such file, or problems never end."""
+        """Raise ValueError if there is no estimator, no such file, or no horizon."""
         if factory is None:
             raise ValueError("a footprint is that of an estimator; name one")
         if not (ROOT / self.file).is_file():
@@ -56,7 +56,7 @@ class Config:
 def run(
     task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
-    """Count.
+    """Count what the estimator needs.
 
     Args:
         task: gives θ and the horizon T; its inner steps are not run.
@@ -86,7 +86,7 @@ def run(
 
 
 def _recorder(task: Task) -> Task:
-    """Return a task with the θ and the horizon of `task` whose state is every θ it met, [T, P]."""
+    """Return `task` with losses of 0 and a state that records the θ of every step, [T, P]."""
 
     def init_state(key: Key, theta: Theta) -> Array:
         del key
@@ -100,7 +100,7 @@ def _recorder(task: Task) -> Task:
 
 
 def _recorded(start: Program, step: Program, key: Key, theta: Theta) -> np.ndarray:
-    """Return the θ that every particle met at every inner step of one problem, [T, P, 2, n]."""
+    """Return the θ of every particle at every step of an inner problem, [T, P, 2 signs, pairs]."""
     state, ended, unrolls = start(stream(key, "start"), theta), False, 0
     while not ended:
         _, state, info = step(jax.random.fold_in(key, unrolls), theta, state)
@@ -121,6 +121,7 @@ def _arrays(estimator: Estimator, key: Key, theta: Theta, size: int) -> dict[str
 
 def code_size(source: str) -> dict[str, int]:
     """Return the statements and the lines of Python code, without docstrings and comments."""
+    # A docstring is a text that is the first statement of a module, class or function.
     tree = ast.parse(source)
     bodies = [node for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
     documented = [node for node in bodies if not isinstance(node, ast.If | ast.For | ast.With)]

@@ -1,24 +1,27 @@
 """Protocol: the exact variance of the ES family where antithetic differences are derivatives.
 
-For small σ, or a quadratic loss, L(θ + ε) - L(θ - ε) = 2 Σ_b ε_b · dL/dθ_b, where θ_b is the copy
-of θ that window b of the unroll uses. A window is the stretch of inner steps that shares one
-perturbation: T steps for full ES and ES-Single, K for PES, K · resample_every for ES-Gen. With
-g_tb = dL_t/dθ_b, G_ab = Σ_{t ≥ a, b} g_tb and P parameters, N particles estimate ∇L = Σ_a G_aa with
+A window is a stretch of inner steps that share one perturbation: T steps for full ES and ES-Single,
+K for PES, K · resample_every for ES-Gen. Let θ_b be the copy of θ that window b uses. For small σ,
+or a quadratic loss, L(θ + ε) - L(θ - ε) = 2 Σ_b ε_b · dL/dθ_b. Let G_ab be the gradient with
+respect to θ_b of the losses in window a and later. With P parameters, N particles estimate
+∇L = Σ_a G_aa with the total variance
 
     tr Var = (2/N) [P Σ_ab |G_ab|² + Σ_ab G_ab · G_ba].
 
-One window gives 2 (P + 1)/N |∇L|² (Prop. 3.2). For a ≤ b, G_ab = D_b, the gradient of everything
-with respect to θ_b. For a > b, G_ab = C_abᵀ λ_a, where λ_a is the gradient of the losses from
-window a on with respect to the state before it, and C_ab = ds/dθ_b of that state. So, exactly,
+With a single window it is 2 (P + 1)/N |∇L|² (Prop. 3.2). The sums are computed as follows. For
+a ≤ b, G_ab = D_b, the gradient of all losses with respect to θ_b. For a > b, G_ab = C_abᵀ λ_a,
+where λ_a is the gradient of the losses in window a and later with respect to the state before
+window a, and C_ab is the derivative of that state by θ_b. Hence, exactly,
 
     Σ_{b<a} |G_ab|² = λ_aᵀ Q_a λ_a,       Q_{a+1} = F_a Q_a F_aᵀ + J_a J_aᵀ,
     Σ_{b<a} G_ab · D_a = λ_aᵀ R_a D_a,    R_{a+1} = F_a R_a + J_a,
 
-with F_a and J_a the derivatives of the state after window a by the state before it and by θ. They
-are products and sums of those of single inner steps, so that one pass over the T steps serves all W
-windows. Memory T (P + S) and W S P, time T W S² P for S state variables: never T² P numbers.
+where F_a and J_a are the derivatives of the state after window a by the state before it and by θ.
+Both are built up from the derivatives of single inner steps, so one pass over the T steps serves
+all W lengths of a window. With S state variables it takes memory T (P + S) + W S P and time
+T W S² P; no array has T² P numbers.
 
-Recorded in `cell` = window, one metric: `variance`, tr Var / |∇L|².
+The rows have the length of the window as their cell, and one metric: `variance`, tr Var / |∇L|².
 """
 
 import dataclasses
@@ -45,7 +48,7 @@ class Config:
 
     Attributes:
         num_particles: N.
-        windows: inner steps that share one perturbation; divisors of the horizon.
+        windows: lengths of a window, in inner steps; each divides the horizon.
     """
 
     num_particles: int
@@ -70,7 +73,7 @@ class Config:
 
 
 def run(task: Task, factory: None, seeds: range, checkpoint: Checkpoint, config: Config) -> Outcome:
-    """Compute the variance for every window.
+    """Compute the variance for every length of a window.
 
     Args:
         task: one fixed inner problem with a horizon; its state is made of floating-point arrays,
@@ -94,11 +97,12 @@ def run(task: Task, factory: None, seeds: range, checkpoint: Checkpoint, config:
 
 
 def relative_variances(task: Task, windows: Sequence[int], theta: Theta) -> Array:
-    """Return N/2 tr Var / |∇L|² of every window, [W]: the variance of one antithetic pair.
+    """Return the variance of one antithetic pair, N/2 tr Var / |∇L|², for every window length, [W].
 
     Args:
-        task: see `run`.
-        windows: inner steps that share one perturbation, [W].
+        task: one fixed inner problem with a horizon; its state is made of floating-point arrays,
+            and s_0 does not depend on θ.
+        windows: lengths of a window, in inner steps.
         theta: outer parameters.
     """
     flat, unravel = ravel_pytree(theta)
@@ -137,8 +141,8 @@ class Sums(NamedTuple):
         q: Q, over the windows that have ended, [S, S].
         r: R, over the same, [S, P].
         j: derivative of the state by the θ of the present window, [S, P].
-        seen: λᵀ R where the present window began, [P].
-        gradient: D of the present window, up to here, [P].
+        seen: λᵀ R at the beginning of the present window, [P].
+        gradient: D of the present window, summed over its steps so far, [P].
     """
 
     q: Array
@@ -157,18 +161,22 @@ def _add_step(
         sums: before the step.
         length: inner steps in a window.
         t: number of the step.
-        f: derivative of the state after the step by the one before it, [S, S].
-        j: derivative of the state after the step by its θ, [S, P].
+        f: derivative of the state after the step by the state before it, [S, S].
+        j: derivative of the state after the step by the θ of the step, [S, P].
         adjoint: λ, gradient of the losses from this step on by the state before it, [S].
-        gradient: of everything by the θ of this step, [P].
+        gradient: gradient of all losses by the θ of this step, [P].
     """
     begins, ends = t % length == 0, (t + 1) % length == 0
+    # λ_aᵀ R_a, and D_a so far, of the present window a.
     seen = jnp.where(begins, adjoint @ sums.r, sums.seen)
     whole = jnp.where(begins, 0, sums.gradient) + gradient
+    # Σ|G_ab|²: |D_b|² for each of the windows a ≤ b, when b ends; λ_aᵀ Q_a λ_a, when a begins.
     square = jnp.where(ends, whole @ whole, 0)
-    copies = (t // length + 1).astype(square.dtype)  # a ≤ b
+    copies = (t // length + 1).astype(square.dtype)
     squares = copies * square + jnp.where(begins, adjoint @ sums.q @ adjoint, 0)
+    # Σ G_ab · G_ba: |D_a|² for a = b; 2 λ_aᵀ R_a D_a for b < a, one step of D_a at a time.
     products = square + 2 * seen @ gradient
+    # The recursions of J, Q and R: F of every step, J Jᵀ and J when the window ends.
     own = f @ jnp.where(begins, 0, sums.j) + j
     q = f @ sums.q @ f.T + jnp.where(ends, own @ own.T, 0)
     r = f @ sums.r + jnp.where(ends, own, 0)
@@ -181,7 +189,7 @@ def _backward(
     states: Array,
     times: Array,
 ) -> tuple[Array, Array]:
-    """Return λ, [T, S], and the gradient of everything by its θ, [T, P], of every inner step.
+    """Return λ, [T, S], and the gradient of all losses by the θ of each inner step, [T, P].
 
     Args:
         advance: `(θ, state, t) -> (state, loss)`, one inner step.

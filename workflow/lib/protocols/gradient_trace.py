@@ -1,7 +1,7 @@
 """Protocol: train one outer parameter and record every estimate of its gradient (Fig. 19).
 
-Recorded at every outer step: `theta` before the update, the estimate `gradient`, the summed `loss`
-of the unroll averaged over particles, and `problem`, the inner problems begun so far.
+Recorded at every outer step: `theta` before the update; the estimate `gradient`; `loss`, summed
+over the unroll and averaged over particles; and `problem`, the inner problems begun so far.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class Config:
         )
 
     def check(self, task: Task, factory: Factory | None) -> None:
-        """Raise ValueError if a hyperparameter is out of its range, or θ has more entries."""
+        """Raise ValueError if a hyperparameter is out of its range, or θ not a single entry."""
         if factory is None:
             raise ValueError("gradient_trace needs an estimator")
         self.optimization.check_optimizer()

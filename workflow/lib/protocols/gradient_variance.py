@@ -10,12 +10,12 @@ compared with the task's exact gradient g. Recorded for each of the R seeds of a
     squared_bias         jackknife pseudo-value of Σ_{i≠j} e_i·e_j / (R(R - 1)), e_i = ĝ_i - g,
                          the unbiased estimate of |E ĝ - g|²
 
-The mean of each over seeds is the quantity, and the t interval of that mean its interval. The last
-two need at least 3 seeds in a job; with fewer they are NaN.
+The mean of a column over seeds estimates what the column is named after, and has a t interval. The
+last two columns need at least 3 seeds in a job; with fewer they are NaN.
 
-With `base`, the same again as `{metric}_base`: against one full-ES estimate b of many particles in
-place of g, and relative to |b|², as in the code of the PES paper. b is noisy itself: an unbiased
-estimator has the noise of b as its `squared_bias_base`, not 0.
+With `base`, the four are recorded again as `{metric}_base`, with one full-ES estimate b of many
+particles in place of g, and relative to |b|², as in the code of the PES paper. b is noisy itself:
+the `squared_bias_base` of an unbiased estimator is the noise of b, not 0.
 """
 
 import dataclasses
@@ -44,8 +44,8 @@ from workflow.lib.protocols._compute import (
 )
 from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy
 
-BASE_SEED = 1_000_000  # the first one of the full-ES estimate: no seed of a repetition
-BASE_PARTICLES = 100  # of the full-ES estimate at a time
+BASE_SEED = 1_000_000  # first seed of the full-ES estimate b, above the seeds of all repetitions
+BASE_PARTICLES = 100  # about as many particles of b run together
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,11 @@ def run(
 
 
 def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the values of every repetition, each [R].
+    """Return the four columns that are recorded, each [R], one value for each repetition.
 
     Args:
-        estimates: ĝ_i, [R, P].
-        exact: g, [P], or what stands for it.
+        estimates: ĝ_i, float64 [R, P].
+        exact: g, float64 [P], or b in its place.
     """
     count, scale = len(estimates), exact @ exact
     error = estimates - exact
@@ -137,10 +137,12 @@ def errors(estimates: np.ndarray, exact: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _base(task: Task, base: Mapping[str, Any]) -> Array:
-    """Return b, [P]: the full-ES estimate of all particles of `base`.
+    """Return b, [P]: the full-ES estimate with all particles of `base`.
 
-    It is the mean of independent ones of few particles each, whose perturbations stay in cache.
+    b is the mean of independent estimates with few particles each, whose perturbations stay in the
+    processor's cache.
     """
+    # The fewest parts that have about BASE_PARTICLES particles, or fewer, and an even number.
     size = base["num_particles"]
     parts = next(n for n in range(max(1, size // BASE_PARTICLES), size) if size % (2 * n) == 0)
     estimator = full_es(task, **{**base, "num_particles": size // parts})
@@ -150,15 +152,18 @@ def _base(task: Task, base: Mapping[str, Any]) -> Array:
 
 
 def estimate(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:
-    """Return one estimate, [P], summed over the unrolls of one inner problem, and its inner steps.
+    """Estimate the gradient of one whole inner problem: sum the estimates of its unrolls.
 
-    Two estimators see the same noise at one key if their truncations are equal, and independent
-    noise otherwise: truncations are compared by independent measurements.
+    At one key, two estimators with the same truncation see the same noise. With different
+    truncations they see independent noise, so that truncations are measured independently.
 
     Args:
         task: the inner problem.
         estimator: of its gradient, in lockstep.
         key: root key of the seed.
+
+    Returns:
+        "estimate", [P], and "inner_steps", int32 scalar, summed over particles.
     """
     theta = task.init_theta(stream(key, "theta"))
     key = jax.random.fold_in(key, estimator.truncation)

@@ -1,7 +1,7 @@
 """Protocol: the meta-loss on a grid of one or two outer parameters, for the background of a figure.
 
-A seed is one evaluation problem (initial weights and data), the same for every cell. So are the
-perturbations of a smoothed meta-loss, E[L(θ + σ ε)] with ε ~ N(0, I): common random numbers.
+Every seed is one evaluation problem (initial weights and data), which all cells of the grid share.
+They also share the perturbations of a smoothed meta-loss, E[L(θ + σ ε)] with ε ~ N(0, I).
 """
 
 import dataclasses
@@ -27,9 +27,9 @@ class Config:
     """Hyperparameters.
 
     Attributes:
-        grid: `{name of an entry of θ: [lowest, highest, points]}`, one or two of them.
-        sigmas: for each of these σ, rows `smoothed_{σ}` hold the mean meta-loss of θ + σ ε.
-        samples: perturbations ε of such a mean; all entries of θ are perturbed.
+        grid: `{entry of θ: [lowest, highest, points]}`, for one or two entries.
+        sigmas: for each of these σ, the metric `smoothed_{σ}` is the mean meta-loss of θ + σ ε.
+        samples: number of perturbations ε in such a mean; they perturb all entries of θ.
     """
 
     grid: Mapping[str, Sequence[float]]

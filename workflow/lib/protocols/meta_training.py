@@ -30,8 +30,8 @@ class Config(Optimization):
 
     Attributes:
         log_every: updates between evaluations; divides `outer_steps`.
-        keep_theta: whether the rows hold the last θ, flat: `final_theta`, numbered by `cell`.
-        diverged_above: a run whose last meta-loss is not finite, or above this, has diverged.
+        keep_theta: whether to record the last θ: `final_theta`, one cell for each entry of flat θ.
+        diverged_above: a seed whose last meta-loss is not finite, or above this, has diverged.
     """
 
     log_every: int
@@ -57,7 +57,7 @@ class Config(Optimization):
 def run(
     task: Task, factory: Factory, seeds: range, checkpoint: Checkpoint, config: Config
 ) -> Outcome:
-    """Train and evaluate.
+    """Train θ, and evaluate it every `log_every` updates.
 
     Args:
         task: the inner problem.
@@ -102,10 +102,11 @@ def run(
 def _status(
     task: Task, seeds: range, carry: Carry, points: Points, diverged_above: float | None
 ) -> dict[int, str]:
-    """Return how every seed ended, from its last points and, if there is one, its curriculum.
+    """Return how every seed ended, from its last log points and its curriculum, if it has one.
 
-    In a problem that never ends, a state that is not finite stays so: every gradient is then set to
-    0, and θ stands still.
+    In an inner problem that never ends, a state that is not finite stays so. All later gradients
+    are set to 0, and θ stands still at a meta-loss that may be finite. Such a seed has diverged:
+    its count of gradients that were not finite still grew between the last two log points.
     """
     limit = math.inf if diverged_above is None else diverged_above
     loss = points[-1]["meta_loss"]
@@ -120,7 +121,7 @@ def _status(
 
 
 def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> Points:
-    """Return a point for every entry of θ, [seeds, ...], at the place of the last point."""
+    """Return a log point for every entry of θ, [seeds, ...], at the outer step of the last one."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
     flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     place = (last["outer_step"], last["inner_steps"])

@@ -1,8 +1,8 @@
-"""Protocol: search θ at random, in a box of its own, charged for every inner step.
+"""Protocol: draw θ at random from a box, keep the best one, and count every inner step.
 
-Each candidate runs one fresh inner problem at full length, costs T inner steps, and becomes the
-incumbent if its summed loss is the lowest so far (a loss that is not finite never is). The
-incumbent is evaluated as the θ of `meta_training` is, and at one seed on the same problem.
+Each candidate runs one fresh inner problem at full length, which costs T inner steps. It becomes
+the incumbent if its summed loss is finite and the lowest so far. The incumbent is evaluated like
+the θ of `meta_training`: at the same seed, on the same evaluation problem.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ class Config:
     """Hyperparameters.
 
     Attributes:
-        candidates: how many, for each seed; they are the outer steps.
+        candidates: number of candidates of a seed; each counts as one outer step.
         log_every: candidates between evaluations; divides `candidates`.
-        box: `{name of an entry of θ: [lowest, highest]}`, all of them; uniform between the two.
+        box: `{entry of θ: [lowest, highest]}` for all entries; candidates are uniform in between.
     """
 
     candidates: int
@@ -115,11 +115,14 @@ def search(
 
     Args:
         task: the inner problem.
-        box: as in `Config`.
-        num_candidates: how many.
-        incumbent: the best so far.
+        box: `{entry of θ: [lowest, highest]}` for all entries.
+        num_candidates: number of candidates to try.
+        incumbent: the best candidate before them.
         key: root key of the seed.
-        first: int32 scalar, candidates tried so far.
+        first: int32 scalar, candidates tried before.
+
+    Returns:
+        The best candidate after them.
     """
     start = jnp.zeros((), jnp.int32)
 

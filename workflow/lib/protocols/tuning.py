@@ -1,7 +1,7 @@
 """Protocol: train once in every cell of a grid of hyperparameters, and record how each ends.
 
-All cells share one compiled program: the learning rate and σ are traced. `loss` is the mean over
-all updates of the loss that was trained on. `results/choice.py` chooses a cell from the rows.
+All cells share one compiled program: the learning rate and σ are traced. The metric `loss` is the
+training loss, averaged over all updates. `results/choice.py` chooses a cell from the rows.
 """
 
 import dataclasses
@@ -33,7 +33,8 @@ class Config:
     """Hyperparameters.
 
     Attributes:
-        grid: {"learning_rate": values, and σ where the estimator has one: "sigma": values}.
+        grid: values to try: `{"learning_rate": [...], "sigma": [...]}`, the latter only for an
+            estimator that has a σ.
         outer_steps: updates of θ in each cell.
         optimizer: "sgd", "momentum" or "adam".
         b1: of Adam, or the momentum.

@@ -1,9 +1,9 @@
 """The choice of hyperparameters, from the table of a tuning experiment.
 
-The rule: of all cells of the grid, the best one by the first metric of `RULES` that the table has,
-averaged over the tuning seeds; among equals the best by the second; then the first. That is, in the
-copy task, the longest string copied at the end, then the fewest bits per character; elsewhere the
-lowest mean over all updates of the loss that was trained on. Tuning seeds start at 1000 and are
+The rule compares the cells of a grid by their means over the tuning seeds. In the copy task it
+chooses the cell with the longest string copied at the end, and among equals the one with the fewest
+bits per character. Elsewhere it chooses the cell with the lowest training loss, averaged over all
+updates. Of cells that are still equal it chooses the first. Tuning seeds start at 1000 and are
 never reported.
 """
 
@@ -22,7 +22,8 @@ def grid(seeds: pd.DataFrame) -> pd.DataFrame:
         seeds: the rows of every seed of a tuning experiment.
 
     Returns:
-        Columns run, cell, seeds (their number), the metrics of the rule, and chosen, by the rule.
+        Columns run, cell, seeds (their number), the hyperparameters, the metrics of the rule, and
+        chosen, whether the rule chooses the cell.
 
     Raises:
         ValueError: the table lacks a metric of the rule.

@@ -1,4 +1,4 @@
-"""The runs of a sweep in a table: how many unrolls each has, and how many steps share its noise."""
+"""The runs of a sweep in a table: their unrolls, and the inner steps that share a perturbation."""
 
 import numpy as np
 import pandas as pd

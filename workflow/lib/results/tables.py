@@ -1,10 +1,11 @@
 """From run files to tables: the summary of an experiment, its rows per seed, and its costs.
 
-A summary row is one (run, outer_step, cell, metric); its inner steps are the mean over seeds, whose
-inner problems may differ in length. `n` counts all seeds of the run, `n_diverged` those whose
-status says so, `n_nonfinite` those whose value here is not finite. Such a value counts as +inf in
-the median, the interquartile mean (iqm), the minimum and the maximum; the mean is over the other
-`n - n_nonfinite` values. `_low` and `_high` bound 95 % intervals (stats.py).
+A summary has one row for each (run, outer_step, cell, metric). Its `inner_steps` are the mean over
+seeds, because inner problems may differ in length. `n` counts all seeds of the run, `n_diverged`
+those whose status is "diverged", `n_nonfinite` those with a value in this row that is not finite.
+Such a value counts as +inf in the median, the interquartile mean (iqm), the minimum and the
+maximum; the mean is over the other `n - n_nonfinite` values. `_low` and `_high` bound 95 %
+intervals (stats.py).
 """
 
 from collections import Counter
@@ -54,10 +55,10 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
         paths: `…/seeds-{first}-{last}.parquet`; the sidecar has the suffix `.json` instead.
 
     Returns:
-        All rows, with the columns `DESCRIPTION`, seed, status, `POINT`, inner_steps and value,
-        sorted by run, metric, point and seed; and one description per job: run, seeds, how many of
-        them have which status, `JOB_FIELDS` of its sidecar, what was chosen by tuning, and one hash
-        of its code and data sets.
+        The rows of all files, with the columns `DESCRIPTION`, seed, status, `POINT`, inner_steps
+        and value, sorted by run, metric, outer step, cell and seed; and one dict for each job: its
+        run, its seeds, the number of seeds with each status, one hash of its code and data sets,
+        the hyperparameters that tuning chose for it, and `JOB_FIELDS` of its sidecar.
 
     Raises:
         FileNotFoundError: a run file or its sidecar is missing.

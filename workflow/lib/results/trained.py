@@ -1,11 +1,8 @@
-"""Trained optimizers: from the runs that made them to a file, and from there into other runs.
+"""Trained optimizers: from the runs that made them to one file for each experiment.
 
-A run of `meta_training` with `keep_theta` ends with its last θ. The rule `export` gathers these in
-`results/{scale}/trained/{experiment}.json`:
-
-    {"runs": {run: {"weights": {seed: [numbers]}, "provenance": [one for each job]}}, ...}
-
-`plan/resolve.py` takes them from there.
+A run of `meta_training` with `keep_theta` records its last θ. The rule `export` writes those of an
+experiment to `results/{scale}/trained/{experiment}.json`; `plan/resolve.py` reads them there for
+the runs that use a trained optimizer.
 """
 
 from collections.abc import Iterable
@@ -19,10 +16,13 @@ PROVENANCE = ("spec", "spec_sha256", "content_sha256", "code", "data", "versions
 
 
 def gather(paths: Iterable[Path]) -> dict[str, Any]:
-    """Return the content of the file of an experiment, as above.
+    """Gather the last θ of all runs of an experiment.
 
     Args:
-        paths: its run files; those of runs that keep no θ are left out.
+        paths: run files of the experiment; those of runs that keep no θ are left out.
+
+    Returns:
+        `{"runs": {run: {"weights": {seed: [numbers]}, "provenance": [of each job]}}}`, JSON data.
 
     Raises:
         FileNotFoundError: a run file or its sidecar is missing.

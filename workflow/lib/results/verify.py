@@ -1,8 +1,8 @@
 """Do the finished results still belong to today's settings, code and data, bit for bit?
 
-Snakemake looks at the date of a file, not at its content: a result that is damaged, or edited,
-after it was finished goes unnoticed. Every run has a sidecar that holds the hashes of what went in
-and what came out; here all of them are computed again.
+Snakemake looks at the date of a file, not at its content: it does not notice a result that was
+damaged or edited after it was finished. The sidecar of every run holds the hashes of what went in
+and of what came out. This module computes them again.
 """
 
 import json
@@ -30,8 +30,8 @@ def verify(expected: Mapping[Path, Mapping[str, Any]], root: Path) -> list[Probl
     """Compare finished runs with their hashes and with the settings, code and data of today.
 
     Args:
-        expected: the resolved specification that each run's parquet file must have been made from;
-            paths relative to `root`.
+        expected: `{parquet file of a run: the specification that it must have been made from}`;
+            the paths are relative to `root`.
         root: the repository's folder.
 
     Returns:
@@ -131,7 +131,7 @@ def _data_problems(
 
 
 def _data_sha256(npz: Path, description: Path) -> tuple[str, str]:
-    """Return the sha256 a data set should have ("" if unknown) and what is wrong with it ("")."""
+    """Return the sha256 that a data set's sidecar states, and what is wrong; "" for none."""
     try:
         recorded = store.read_json(description)["sha256"]
         found = file_sha256(npz)

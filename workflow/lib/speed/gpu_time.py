@@ -1,9 +1,9 @@
-"""How long an experiment would take on a GPU: an estimate from the speed of this machine's core.
+"""How long an experiment is expected to take on a GPU, from the speed of one core of this machine.
 
 Assumption: the GPU of config/gpu.yaml reaches the same share of its float32 rate as one core does
 of its own rate at a matrix product. A second on the core is then R_core / R_GPU seconds on the GPU,
-whatever the operations are. It suits experiments that train networks; where states are small, a GPU
-reaches a smaller share, and takes longer than estimated.
+whatever the operations are. The assumption suits experiments that train networks. Where states are
+small, a GPU reaches a smaller share and takes longer than expected.
 """
 
 import functools
@@ -25,12 +25,12 @@ MOST_STEPS = 20_000
 
 
 class Estimate(NamedTuple):
-    """The cost of an experiment.
+    """The expected cost of an experiment, without evaluations and compilation.
 
     Attributes:
-        particle_steps: inner steps of all its jobs, summed over particles; evaluations left out.
-        core_hours: on one core, at the measured speed.
-        gpu_hours: on the GPU.
+        particle_steps: inner steps of all its jobs, summed over particles.
+        core_hours: expected time on one core, at the measured speed.
+        gpu_hours: expected time on the GPU.
     """
 
     particle_steps: float
@@ -39,22 +39,25 @@ class Estimate(NamedTuple):
 
 
 def gpu() -> dict[str, Any]:
-    """Return the GPU of config/gpu.yaml: name, float32_flops (per second) and source."""
+    """Return the GPU of config/gpu.yaml: `name`, `float32_flops` (per second) and `source`."""
     return yaml.safe_load((WORKFLOW / "config/gpu.yaml").read_text(encoding="utf-8"))
 
 
 def estimate(experiment: str, scale: str = "paper") -> Estimate:
-    """Measure the first run of every estimator of an experiment, and add up all its jobs.
+    """Return the expected cost of all jobs of an experiment.
 
-    Runs without an estimator (landscapes, random search) are taken to step as fast as the
-    experiment's fastest one. Compilation and evaluations are left out.
+    The speed of each estimator is measured here, on its first run. A run without an estimator (a
+    landscape, a random search) counts as fast as the fastest estimator of the experiment.
 
     Args:
         experiment: its name.
-        scale: whose constants.
+        scale: "smoke", "laptop" or "paper".
+
+    Returns:
+        Particle-steps, hours on a core and hours on the GPU.
 
     Raises:
-        ValueError: no such experiment or scale.
+        ValueError: there is no such experiment or scale.
     """
     jobs = [job.spec for job in spec.jobs(scale, (experiment,))]
     rehearsed = [rehearse(job) for job in jobs]
@@ -74,20 +77,20 @@ def estimate(experiment: str, scale: str = "paper") -> Estimate:
 
 
 def particle_steps(job: Mapping[str, Any], ready: Assembled) -> int:
-    """Return the inner steps of a job, summed over particles and seeds, without evaluations.
+    """Return the inner steps of a job, summed over particles and seeds.
 
-    The mean path of truncated ES, one in N, is left out too.
+    Evaluations are left out, and so is the mean path of truncated ES, one path in addition to N.
 
     Args:
         job: its specification.
-        ready: what it runs.
+        ready: the same job, ready to run.
     """
     first, last = job["seeds"]
     return (last - first + 1) * ready.config.particle_steps(ready.task, ready.factory)
 
 
 def _speed(ready: Assembled) -> throughput.Throughput:
-    """Measure one outer step of a job, or, if that is short, as many as take `ENOUGH_S`."""
+    """Measure one outer step of a job; if it is short, as many as fill `ENOUGH_S` seconds."""
     measure = functools.partial(throughput.measure, ready.task, ready.factory, repetitions=1)
     one = measure(outer_steps=1)
     if one.step_s > ENOUGH_S:

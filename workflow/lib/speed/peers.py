@@ -1,8 +1,9 @@
-"""An independent implementation of PES and ES-Single, evosax's, on our tasks: to compare with.
+"""PES and ES-Single as evosax implements them, on our tasks: independent code to compare with.
 
-evosax (the optional extra `peers`: `make peers`) asks for a population and is told its losses. Here
-the population runs an inner problem of ours, one state for each particle, under the keys that our
-own estimators use, so that both see the same noise. Nothing else in the artifact needs evosax.
+evosax (the optional extra `peers`: `make peers`) proposes a population and is told its losses. Here
+every particle of the population runs an inner problem of ours from a state of its own, under the
+keys that our estimators use, so that both see the same noise. Nothing else in the artifact needs
+evosax.
 """
 
 import importlib
@@ -16,7 +17,7 @@ import optax
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 THEIR_NAMES = {"pes": "PersistentES", "es_single": "NoiseReuseES"}
-ENDLESS = 10**9  # their T of a problem that never ends
+ENDLESS = 10**9  # the T that evosax is given for a problem that never ends
 
 
 class Problem(NamedTuple):
@@ -39,7 +40,8 @@ class Peer(NamedTuple):
 
     Attributes:
         start: `(key, θ) -> carry`.
-        step: `(key, carry) -> carry`: ask, run K inner steps, tell: one update of θ.
+        step: `(key, carry) -> carry`, one update of θ: ask for a population, run K inner steps,
+            tell the losses.
         theta: `carry -> θ`.
     """
 
@@ -63,7 +65,7 @@ def peer(
         name: "pes" or "es_single".
         task: the inner problem.
         num_particles: N, both signs of a pair counted.
-        sigma: σ, constant: with another schedule evosax divides by the σ of another step.
+        sigma: σ, the same at every step: if it changed, evosax would divide by another step's σ.
         truncation: K.
         optimizer: of θ; evosax updates θ itself.
 
@@ -87,7 +89,7 @@ def peer(
     def start(key: Key, theta: Theta) -> Carry:
         population = jax.tree.map(lambda leaf: jnp.stack([leaf] * num_particles), theta)
         problem = _begin(task, stream(key, "problem"), population)
-        # t = T: a new problem begins with the first update, where problems have an end.
+        # At t = T the first update begins a new problem. One that never ends has begun, at t = 0.
         t = 0 if task.horizon is None else horizon
         return Carry(search.init(key, theta, params), problem._replace(t=jnp.int32(t)))
 
@@ -112,7 +114,7 @@ def _population_losses(
 ) -> Callable[[Key, Theta, Problem], tuple[Array, Problem]]:
     """Return `(key, population, problem) -> (losses [N], problem)`: K inner steps of each particle.
 
-    The key is that of the next inner problem, where the last one has ended.
+    If the inner problem has ended, a new one begins first, from `key`.
     """
 
     def losses_of(key: Key, population: Theta, problem: Problem) -> tuple[Array, Problem]:

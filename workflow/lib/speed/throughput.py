@@ -1,4 +1,4 @@
-"""How fast an estimator runs on this machine, through the public API and the generic runner."""
+"""How fast an estimator trains on this machine, in the code that a job runs."""
 
 import functools
 import statistics
@@ -44,13 +44,15 @@ def measure(
     outer_steps: int,
     repetitions: int = REPETITIONS,
 ) -> Throughput:
-    """Train for `outer_steps` at a time, once to warm up and then `repetitions` times.
+    """Measure the speed of training, and of a matrix product in the same process.
+
+    Both are called once to warm up, and then in turns, `repetitions` times each.
 
     Args:
         task: the inner problem.
         factory: `task -> Estimator`.
         outer_steps: updates of θ in one call of the compiled program.
-        repetitions: how many calls to time.
+        repetitions: number of calls that are timed.
     """
     steps, programs = trainer(task, factory, outer_steps)
     matrix = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
@@ -69,7 +71,13 @@ def measure(
 def trainer(
     task: Task, factory: Factory, outer_steps: int
 ) -> tuple[Callable[[], None], list[_compute.Program]]:
-    """Return a function that trains on for `outer_steps` at each call, and the programs it runs."""
+    """Return a function that runs `outer_steps` more steps at each call, and its programs.
+
+    Args:
+        task: the inner problem.
+        factory: `task -> Estimator`.
+        outer_steps: updates of θ in one call.
+    """
     parts, keys = (task, factory, optax.sgd(LEARNING_RATE)), _compute.seed_keys(range(1))
     start = _compute.Program(_compute.over_seeds(functools.partial(_training.start, *parts)))
     train = functools.partial(_training.train, *parts, outer_steps)
@@ -85,7 +93,12 @@ def trainer(
 
 
 def median_seconds(repetitions: int, *calls: Callable[[], Any]) -> list[float]:
-    """Return the median time of each call, taken in turns after one warm-up; a call waits."""
+    """Return the median seconds of each call, over `repetitions` rounds after one to warm up.
+
+    Args:
+        repetitions: number of rounds that are timed; in each round every call is called once.
+        calls: functions that return when their work is done.
+    """
     seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(1 + repetitions):
         for call, times in zip(calls, seconds, strict=True):
