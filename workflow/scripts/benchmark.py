@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.case:
         print(json.dumps(measure(cases[options.case])._asdict()))
     elif options.cost:
-        print(json.dumps(gpu_time.estimate(options.cost)._asdict()))
+        print(json.dumps(gpu_time.cost(options.cost)._asdict()))
     elif options.gpu_time:
         _print_gpu_time(options.gpu_time)
     else:

@@ -66,7 +66,7 @@ def test_the_gpu_is_taken_to_reach_the_same_share_of_its_rate(monkeypatch):
     """With a core at 1e11 FLOP/s, a GPU does in one second what the core does in 195."""
     speed = throughput.Throughput(1.0, 2.0, 1000.0, 1e11, 100.0)
     monkeypatch.setattr(throughput, "measure", lambda *args, **options: speed)
-    cost = gpu_time.estimate("toy_regression", "smoke")
+    cost = gpu_time.cost("toy_regression", "smoke")
     jobs = [job.spec for job in spec.jobs("smoke", ("toy_regression",))]
     steps = sum(gpu_time.particle_steps(job, rehearse(job)) for job in jobs)
     np.testing.assert_allclose(cost.particle_steps, steps)
@@ -92,4 +92,4 @@ def test_an_unknown_experiment_is_one_line():
     with pytest.raises(
         ValueError, match="unknown experiment 'copy_tsk'; the nearest is 'copy_task'"
     ):
-        gpu_time.estimate("copy_tsk")
+        gpu_time.cost("copy_tsk")

@@ -24,7 +24,7 @@ ENOUGH_S = 1.0  # a measurement that takes less is repeated with more outer step
 MOST_STEPS = 20_000
 
 
-class Estimate(NamedTuple):
+class Cost(NamedTuple):
     """The expected cost of an experiment, without evaluations and compilation.
 
     Attributes:
@@ -43,7 +43,7 @@ def gpu() -> dict[str, Any]:
     return yaml.safe_load((WORKFLOW / "config/gpu.yaml").read_text(encoding="utf-8"))
 
 
-def estimate(experiment: str, scale: str = "paper") -> Estimate:
+def cost(experiment: str, scale: str = "paper") -> Cost:
     """Return the expected cost of all jobs of an experiment.
 
     The speed of each estimator is measured here, on its first run. A run without an estimator (a
@@ -73,7 +73,7 @@ def estimate(experiment: str, scale: str = "paper") -> Estimate:
         total += steps
         core_s += steps / speed.steps_per_s
         gpu_s += steps / speed.steps_per_s * speed.matmul_flops / gpu()["float32_flops"]
-    return Estimate(total, core_s / SECONDS_PER_HOUR, gpu_s / SECONDS_PER_HOUR)
+    return Cost(total, core_s / SECONDS_PER_HOUR, gpu_s / SECONDS_PER_HOUR)
 
 
 def particle_steps(job: Mapping[str, Any], ready: Assembled) -> int:
