@@ -10,9 +10,7 @@ from workflow.lib.common import command
 from workflow.lib.common.paths import ROOT
 
 SCRIPTS = sorted(
-    path.stem
-    for path in (ROOT / "workflow/scripts").glob("*.py")
-    if path.stem != "__init__"
+    path.stem for path in (ROOT / "workflow/scripts").glob("*.py") if path.stem != "__init__"
 )
 
 
