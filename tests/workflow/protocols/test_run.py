@@ -216,6 +216,25 @@ def test_settings_that_cannot_be_are_one_line(place):
     assert "no module estimators.pse" in line
 
 
+def test_a_batch_that_fails_does_not_run_again_what_it_had_finished(place):
+    """Snakemake removes all outputs of a process that fails; this test does it in its place."""
+    first, second = place / "batch/seeds-0-49.parquet", place / "batch/seeds-50-99.parquet"
+    good, bad = SHORT | {"seeds": [50, 99]}, copy.deepcopy(SHORT)
+    bad["estimator"]["args"]["sigma"] = -1
+    more = ("--spec", json.dumps(bad), "--output", str(second))
+    assert "sigma=-1" in refusal(execute(place, SHORT, "batch/seeds-0-49.parquet", *more))
+    before = store.read_json(first.with_suffix(".json"))
+    for path in (first, first.with_suffix(".json")):
+        path.unlink()
+    more = ("--spec", json.dumps(good), "--output", str(second))
+    done = execute(place, SHORT, "batch/seeds-0-49.parquet", *more)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished before, kept") == 1
+    assert store.read_json(first.with_suffix(".json")) == before
+    assert second.exists()
+    assert list(first.parent.glob(".*.kept")) == []
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """Mount a file system of 256 kB."""

@@ -1,0 +1,54 @@
+"""Which jobs share a process: what a batch has in common, and what it leaves alone."""
+
+import pytest
+
+from workflow.lib.plan import spec
+from workflow.lib.plan.batches import batches
+from workflow.lib.plan.dag import Dag
+from workflow.lib.plan.run_rules import Process
+
+
+@pytest.mark.parametrize("scale", spec.SCALES)
+def test_a_batch_is_one_experiment_one_block_of_seeds_and_waits_for_the_same_files(scale):
+    found = batches(spec.jobs(scale))
+    assert len({batch.name for batch in found}) == len(found)
+    for batch in found:
+        assert len(batch.jobs) > 1
+        assert len({job.spec["experiment"] for job in batch.jobs}) == 1
+        assert len({tuple(job.spec["seeds"]) for job in batch.jobs}) == 1
+        for name in ("tuned", "trained"):
+            assert len({job.spec.get(name, {}).get("experiment") for job in batch.jobs}) == 1
+
+
+def test_at_laptop_scale_the_members_of_a_sweep_share_a_process_and_nothing_else_does():
+    jobs = spec.jobs("laptop")
+    together = {job.parquet for batch in batches(jobs) for job in batch.jobs}
+    swept = {job.parquet for job in jobs if "sweep" in job.spec}
+    assert together == swept
+    assert len(swept) > 50
+
+
+def test_at_smoke_scale_an_experiment_has_few_processes():
+    jobs = spec.jobs("smoke")
+    found = batches(jobs)
+    processes = len(jobs) - sum(len(batch.jobs) - 1 for batch in found)
+    assert processes < 2 * len(spec.experiments())
+
+
+def test_more_seeds_are_more_processes_and_leave_the_others_alone():
+    before = batches(spec.jobs("paper", ("learned_optimizer",), seeds=4))
+    after = batches(spec.jobs("paper", ("learned_optimizer",), seeds=8))
+    assert len(after) > len(before) > 0
+    assert [batch for batch in after if batch in before] == before
+
+
+def test_a_process_has_the_files_and_the_code_of_all_its_jobs():
+    dag = Dag.from_config({"scale": "smoke", "experiments": "copy_task", "seeds": 0})
+    (batch,) = [b for b in batches(dag.jobs.values()) if b.name.startswith("copy_task_0")]
+    process = Process(dag, batch.jobs)
+    assert process.waits == {"tuned": "results/smoke/tuning/copy_task_tuning.json"}
+    assert process.options.count("--spec") == process.options.count("--output") == len(batch.jobs)
+    assert process.options.startswith("--tuned results/smoke/tuning/copy_task_tuning.json ")
+    alone = {Process(dag, (job,)).code for job in batch.jobs}
+    assert len(alone) > 1
+    assert process.code not in alone
