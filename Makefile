@@ -12,7 +12,9 @@ IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
-NUMERICAL_TESTS := tests/estimators tests/tasks tests/workflow/protocols
+NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/protocols/test_, \
+	gradient_theory.py gradient_trace.py gradient_variance.py loss_surface.py meta_training.py \
+	optimizers.py random_search.py tuning.py)
 NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
 
 .PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers peers lint help
