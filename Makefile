@@ -12,7 +12,12 @@ IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
-.PHONY: all smoke test verify report publish readme benchmark benchmark-peers peers lint help
+NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/protocols/test_, \
+	gradient_theory.py gradient_trace.py gradient_variance.py loss_surface.py meta_training.py \
+	optimizers.py random_search.py tuning.py)
+NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
+
+.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers peers lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -22,6 +27,13 @@ smoke: all  ## the same at the smallest scale: every rule, no science, minutes
 
 test: .venv/.complete  ## all tests
 	$(IN_VENV) pytest -n $(WORKERS) --dist loadfile
+
+test-latest:  ## numerical tests with the newest jax, flax and optax for PYTHON, in .venv-latest
+	@"$(PYTHON)" -m venv --clear .venv-latest
+	@.venv-latest/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e . $(NUMERICAL_TESTS_NEED)
+	@.venv-latest/bin/python -m pip list --disable-pip-version-check | grep -E '^(flax|jax|numpy|optax) '
+	.venv-latest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(NUMERICAL_TESTS)
 
 verify: .venv/.complete  ## check finished results, and compare them with the published ones
 	$(IN_VENV) python -m workflow.scripts.verify --scale $(SCALE)

@@ -115,14 +115,21 @@ def test_what_is_installed_is_what_is_locked():
     assert not wrong, "; ".join(wrong) + ". `make` sets .venv up anew"
 
 
-def test_everything_asked_for_is_locked_with_hashes():
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def asked_for():
+    """Return the requirements that the lock is made from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
     lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
-    asked = {
-        canonicalize_name(Requirement(t).name) for s in lines if (t := s.split("#")[0].strip())
-    }
-    names = {canonicalize_name(requirement.name) for requirement in locked()}
-    assert asked <= names
+    pins = [text for line in lines if (text := line.split("#")[0].strip())]
+    texts = [*project["dependencies"], *extras["workflow"], *extras["dev"], *pins]
+    return [Requirement(text) for text in texts]
+
+
+def test_everything_asked_for_is_locked_with_hashes():
+    versions = {canonicalize_name(r.name): next(iter(r.specifier)).version for r in locked()}
+    asked = [(canonicalize_name(r.name), r.specifier) for r in asked_for()]
+    assert [n for n, allowed in asked if n not in versions or versions[n] not in allowed] == []
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
     assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
 
@@ -131,7 +138,7 @@ def test_the_optional_extra_changes_no_locked_version():
     """It is one package, installed by hash and without what it depends on."""
     (peer,) = locked("requirements-peers.lock")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["optional-dependencies"] == {"peers": [str(peer)]}
+    assert project["optional-dependencies"]["peers"] == [str(peer)]
     assert canonicalize_name(peer.name) not in {canonicalize_name(r.name) for r in locked()}
     assert "--hash=sha256:" in (ROOT / "requirements-peers.lock").read_text(encoding="utf-8")
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ def test_a_factory_has_the_name_of_its_module(package, name):
 @pytest.mark.parametrize("name", files("estimators"))
 def test_the_docstring_of_an_estimator_stands_alone(name):
     function = factory("estimators", name)
-    listed = re.findall(r"^ +(?:\*\*)?(\w+)(?: \(\w+\))?:", function.__doc__, re.MULTILINE)
+    listed = re.findall(r"^ *(?:\*\*)?(\w+)(?: \(\w+\))?:", function.__doc__, re.MULTILINE)
     assert {"task", *hyperparameters.accepted(function), "Returns", "Raises"} <= set(listed)
 
 
