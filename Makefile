@@ -56,6 +56,11 @@ lint: .venv/.complete  ## style of the code and of the workflow
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
+environment.yml: requirements.lock
+	@sed '/- pip:$$/q' $@ > $@.new
+	@sed -n 's/^\([A-Za-z0-9].*[^ ]\) \\$$/      - "\1"/p' requirements.lock >> $@.new
+	@mv $@.new $@
+
 # The stamp is written last: a set-up that was interrupted starts anew.
 .venv/.complete: requirements.lock
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "$(OLD_PYTHON)" % v)'
@@ -69,4 +74,4 @@ help:  ## this list
 		"$(PYTHON)" -m venv .venv && \
 		.venv/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS); \
 	fi
-	@touch $@
+	@touch -r requirements.lock $@  # its date: a lock dated ahead is not newer at every call

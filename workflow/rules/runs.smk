@@ -17,8 +17,11 @@ rule run:
         tuned=run_rules.tuned,
         trained=run_rules.trained,
     output:
-        parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
-        sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
+        # A finished result is not removed before another one is whole, and put back if that fails;
+        # then the mark is what is missing.
+        parquet=update(dag.path("runs/{experiment}/{run}/{block}.parquet")),
+        sidecar=update(dag.path("runs/{experiment}/{run}/{block}.json")),
+        done=touch(dag.path("runs/{experiment}/{run}/{block}.done")),
     log:
         dag.path("logs/{experiment}/{run}/{block}.log"),
     conda:

@@ -27,6 +27,8 @@ def execute(
 ) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
+    A result of the same settings, code and data that is there already, and whole, is kept.
+
     Args:
         job: a specification, see workflow/lib/plan/spec.py.
         output: the parquet file.
@@ -44,15 +46,16 @@ def execute(
     with store.locked(output):
         for path in (output, sidecar, checkpoint_path):
             store.remove_leftovers(path)
-        protocols.configure()
-        identity = _identity(job)
         resolved = resolve.resolve(job, tuned, trained)
+        identity = _identity(job) | resolved.taken
+        if _is_finished(output, identity):
+            print(f"{output} is finished, and of these settings, code and data: it is kept")
+            return
+        protocols.configure()
         assembled = protocols.assemble(resolved.spec, _data(job))
-        identity |= resolved.taken
         environment = provenance.environment()
         # A checkpoint is resumed only where its numbers would go on with the same rounding.
-        platform = {name: environment[name] for name in ("jax", "backend")}
-        checkpoint = protocols.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
+        checkpoint = protocols.Checkpoint(checkpoint_path, identity | environment, checkpoint_s)
         first, last = job["seeds"]
         outcome = assembled.run(range(first, last + 1), checkpoint)
         rows = _labelled(job, outcome.rows)
@@ -83,6 +86,16 @@ def _identity(job: Mapping[str, Any]) -> dict[str, Any]:
         "code": provenance.code_hashes(spec.modules(job), ROOT),
         "data": {name: prepared.describe(name)["sha256"]} if name else {},
     }
+
+
+def _is_finished(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether a whole result of this identity is there, say copied from another folder."""
+    try:
+        sidecar = store.read_json(output.with_suffix(".json"))
+        found = store.content_sha256(store.read_parquet(output))
+        return sidecar.items() >= {**identity, "content_sha256": found}.items()
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return False
 
 
 def _checkpoint_path(output: Path) -> Path:

@@ -26,20 +26,40 @@ from pathlib import Path
 VARIABLE = "WARM_PROCESS"  # holds the folder of the server's socket
 PACKAGES = ("jax", "flax.linen", "optax", "pandas", "pyarrow.parquet", "scipy.ndimage")
 PACKAGES += ("scipy.optimize", "scipy.stats", "jsonschema", "matplotlib.backends.backend_agg")
+PLACES = (None, "/tmp", "/var/tmp")  # None: TMPDIR, too long for a socket in some batch systems
 POLL_SECONDS = 0.5
 STREAMS = (1, 2)  # standard output and error
 
 
 def start() -> None:
-    """Start a server for what this process starts; it ends when this process does, however so."""
-    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="warm-")
-    variables = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a fork takes no threads along
+    """Start a server for what this process starts; it ends when this process does, however so.
+
+    Where no folder can hold its socket there is none, and modules start the ordinary way.
+    """
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(_socket()))
+        if not _bound(listener):
+            return
         listener.listen(64)  # from now on; requests wait here for the imports
         numbers = (os.getpid(), listener.fileno())
         command = [sys.executable, "-m", __name__, "--serve", *map(str, numbers)]
+        # A fork takes no threads along, and cannot set up the streams that it takes over.
+        more = {"OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": ":backslashreplace"}
+        variables = {**os.environ, **more}
         subprocess.Popen(command, env=variables, pass_fds=numbers[1:])
+
+
+def _bound(listener: socket.socket) -> bool:
+    """Bind a socket in the first folder that can hold it; return whether there is one."""
+    for place in PLACES:
+        with contextlib.suppress(OSError):
+            folder = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="warm-", dir=place)
+            try:
+                listener.bind(str(_socket()))
+                return True
+            except OSError:
+                shutil.rmtree(folder)
+    os.environ.pop(VARIABLE, None)
+    return False
 
 
 def _socket() -> Path:
