@@ -6,9 +6,15 @@ SCALE ?= laptop
 CORES ?= all
 WORKERS ?= auto
 
+# Where the user's cache cannot be written, which stops Snakemake and uv, the artifact has one of its own.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
+
 # Writes are atomic: what an interrupted run left is whole, and its unfinished jobs run again.
 SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE)
-IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
+IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONSAFEPATH=;
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 

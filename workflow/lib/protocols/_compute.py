@@ -49,11 +49,11 @@ def pin() -> None:
         jax.config.update(name, value)
     try:
         jax.devices()
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError) as error:
         asked = os.environ.get("JAX_PLATFORMS", "")
         raise RuntimeError(
-            f"JAX_PLATFORMS={asked}: {reason} Run it with JAX_PLATFORMS=cpu, or without it"
+            f"jax finds no device with JAX_PLATFORMS={asked}; run it with JAX_PLATFORMS=cpu, "
+            "or install what jax needs for the device (ARTIFACT.md)"
         ) from error
 
 
