@@ -6,9 +6,15 @@ SCALE ?= laptop
 CORES ?= all
 WORKERS ?= auto
 
+# Where the user's cache cannot be written, which stops Snakemake and uv, the artifact has one of its own.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
+
 # Writes are atomic: what an interrupted run left is whole, and its unfinished jobs run again.
 SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE)
-IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH";
+IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONSAFEPATH=;
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
@@ -68,6 +74,11 @@ lint: .venv/.complete  ## style of the code and of the workflow
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
+environment.yml: requirements.lock
+	@sed '/- pip:$$/q' $@ > $@.new
+	@sed -n 's/^\([A-Za-z0-9].*[^ ]\) \\$$/      - "\1"/p' requirements.lock >> $@.new
+	@mv $@.new $@
+
 # The stamp is written last: a set-up that was interrupted starts anew.
 .venv/.complete: requirements.lock
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "$(OLD_PYTHON)" % v)'
@@ -81,4 +92,4 @@ help:  ## this list
 		"$(PYTHON)" -m venv .venv && \
 		.venv/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS); \
 	fi
-	@touch $@
+	@touch -r requirements.lock $@  # its date: a lock dated ahead is not newer at every call

@@ -8,10 +8,10 @@
 # results/{scale}/tables/{experiment}.parquet, results/{scale}/figures/, results/{scale}/claims.md.
 from snakemake.utils import min_version
 
-from workflow.lib.plan.dag import Dag, check_folder, code
+from workflow.lib.plan.dag import Dag, begin, code
 
 min_version("9.0")
-check_folder()
+begin()
 
 
 configfile: "workflow/config/default.yaml"
@@ -57,4 +57,4 @@ rule figures:
 
 rule claims:
     input:
-        dag.claims,
+        dag.ledger,

@@ -6,6 +6,7 @@ steps in one call of `sample`, then call `update` for each. That is faster, beca
 noise of one unroll costs more in overhead than in arithmetic.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -92,7 +93,8 @@ def check_truncation(task: Task, truncation: int) -> None:
     if truncation < 1:
         raise ValueError(f"truncation={truncation} must be at least 1")
     if isinstance(task.horizon, int) and task.horizon % truncation:
-        divisors = [k for k in range(1, task.horizon + 1) if task.horizon % k == 0]
+        small = [k for k in range(1, math.isqrt(task.horizon) + 1) if task.horizon % k == 0]
+        divisors = sorted({*small, *(task.horizon // k for k in small)})
         nearest = min(divisors, key=lambda k: abs(k - truncation))
         raise ValueError(
             f"horizon={task.horizon} is not a multiple of truncation={truncation}; "

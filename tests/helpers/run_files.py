@@ -74,6 +74,7 @@ def write_run(
         "versions": {"jax": "0"},
         "cpu": "a processor",
         "backend": "cpu",
+        "variables": {"NPROC": "1"},
         "git": {"commit": "0" * 40, "dirty": False},
         "peak_memory_mb": 250.0,
         "spec_sha256": "1" * 64,

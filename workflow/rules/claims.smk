@@ -9,15 +9,16 @@ rule judge:
         lists=claim_lists(),
         templates=layout.files("claims"),
     output:
-        md=dag.ledger[0],
+        # Not removed before the judging, and put back if it fails; then the html is what is missing.
+        md=update(dag.ledger[0]),
         html=report(
             dag.ledger[1],
             caption="../report/claims.rst",
             category="Claims",
             labels={"page": "All claims"},
         ),
-        json=dag.ledger[2],
-        summary=dag.ledger[3],
+        json=update(dag.ledger[2]),
+        summary=update(dag.ledger[3]),
     log:
         dag.path("logs/judge.log"),
     conda:

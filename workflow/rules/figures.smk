@@ -10,9 +10,10 @@ rule draw:
         looks="workflow/config/estimators.yaml",
         caption="workflow/report/{figure}.rst",
     output:
-        pdf=dag.path("figures/{figure}.pdf"),
+        # Not removed before the drawing, and put back if it fails; then the csv is what is missing.
+        pdf=update(dag.path("figures/{figure}.pdf")),
         png=report(
-            dag.path("figures/{figure}.png"),
+            update(dag.path("figures/{figure}.png")),
             caption="../report/figure.rst",
             category=figure_rules.category,
             labels=figure_rules.labels,

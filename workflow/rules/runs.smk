@@ -19,8 +19,11 @@ rule run:
         data=run_rules.data,
         waits=run_rules.waits,
     output:
-        parquet=dag.path("runs/{experiment}/{run}/{block}.parquet"),
-        sidecar=dag.path("runs/{experiment}/{run}/{block}.json"),
+        # A finished result is not removed before another one is whole, and put back if that fails;
+        # then the mark is what is missing.
+        parquet=update(dag.path("runs/{experiment}/{run}/{block}.parquet")),
+        sidecar=update(dag.path("runs/{experiment}/{run}/{block}.json")),
+        done=touch(dag.path("runs/{experiment}/{run}/{block}.done")),
     log:
         dag.path("logs/{experiment}/{run}/{block}.log"),
     conda:
@@ -49,7 +52,8 @@ for batch in batches(dag.jobs.values()):
             data=process.data,
             waits=list(process.waits.values()),
         output:
-            process.files,
+            results=update(process.results),
+            done=touch(process.marks),
         log:
             dag.path(f"logs/{batch.name}.log"),
         conda:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow.lib import protocols
 from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line, parser
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
+        protocols.pin()
         ledger.check(catalogue.load("claims"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():

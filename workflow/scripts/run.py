@@ -34,6 +34,8 @@ def execute(
 ) -> None:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
+    A result of the same settings, code and data that is there already, and whole, is kept.
+
     Args:
         job: a specification, see workflow/lib/plan/spec.py.
         output: the parquet file.
@@ -51,18 +53,16 @@ def execute(
     with store.locked(output):
         for path in (output, sidecar, checkpoint_path):
             store.remove_leftovers(path)
-        protocols.configure()
-        identity = _identity(job)
         resolved = resolve.resolve(job, tuned, trained)
-        identity |= resolved.taken
-        if kept.restore(output, identity):
-            LOGGER.info("finished before, kept")
+        identity = _identity(job) | resolved.taken
+        if kept.is_finished(output, identity) or kept.restore(output, identity):
+            LOGGER.info("%s is finished, and of these settings, code and data: it is kept", output)
             return
+        protocols.configure()
         assembled = protocols.assemble(resolved.spec, _data(job))
         environment = provenance.environment()
         # A checkpoint is resumed only where its numbers would go on with the same rounding.
-        platform = {name: environment[name] for name in ("jax", "backend")}
-        checkpoint = protocols.Checkpoint(checkpoint_path, identity | platform, checkpoint_s)
+        checkpoint = protocols.Checkpoint(checkpoint_path, identity | environment, checkpoint_s)
         first, last = job["seeds"]
         outcome = assembled.run(range(first, last + 1), checkpoint)
         rows = _labelled(job, outcome.rows)

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command.parse_args(arguments)
     scale, chosen = options.scale, tuple(options.experiments)
     with errors_in_one_line("verify"):
+        spec.check_seeds(options.seeds or 0)
         expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
     problems = verify.verify(expected, ROOT)
     _print([(str(file), what, f"repair: {repair}") for file, what, repair in problems])

@@ -164,8 +164,10 @@ def git(folder, *arguments):
 
 
 def test_git_state_knows_commit_and_edits(repository):
-    assert provenance.git_state(repository) == {"commit": "unknown", "dirty": None}
+    archive = {"commit": "no commit: an archive", "dirty": None}
+    assert provenance.git_state(repository) == archive
     git(repository, "init")
+    assert provenance.git_state(repository)["commit"] == "unknown", "nothing is committed"
     git(repository, "add", ".")
     git(repository, "commit", "--no-verify", "-m", "start")
     clean = provenance.git_state(repository)
@@ -174,10 +176,23 @@ def test_git_state_knows_commit_and_edits(repository):
     (repository / "tasks/base.py").write_text("changed = True\n")
     assert provenance.git_state(repository) == {"commit": clean["commit"], "dirty": True}
     inside = repository / "tasks"
-    assert provenance.git_state(inside)["commit"] == "unknown", "another project's commit"
+    assert provenance.git_state(inside) == archive, "another project's commit"
+
+
+def test_git_state_is_that_of_its_folder_whatever_git_is_told(repository, monkeypatch):
+    """GIT_DIR is set where a command runs in a hook of another project."""
+    for folder in (".", "other"):
+        git(repository, "init", folder)
+        git(repository / folder, "commit", "--no-verify", "--allow-empty", "-m", folder)
+    own, other = (provenance.git_state(repository / folder) for folder in (".", "other"))
+    assert own["commit"] != other["commit"]
+    monkeypatch.setenv("GIT_DIR", str(repository / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository / "other"))
+    assert provenance.git_state(repository) == own
 
 
 def test_git_state_without_git(repository, monkeypatch):
+    (repository / ".git").mkdir()
     monkeypatch.setenv("PATH", "")
     assert provenance.git_state(repository)["commit"] == "unknown"
 

@@ -184,7 +184,8 @@ def fresh(tmp_path_factory):
         ("scal=smoke", "snakemake: unknown --config knob 'scal'; the nearest is 'scale'"),
         ("scale=smok", "snakemake: --config, scale: 'smok' is not one of"),
         ("experiments=quadratic", "snakemake: unknown experiment 'quadratic'; the nearest is"),
-        ("seeds=few", "snakemake: --config, seeds: 'few' is not of type 'integer'"),
+        ("seeds=few", "snakemake: seeds=few must be a whole number, written with digits alone"),
+        ("seeds=1e3", "snakemake: seeds=1000.0 must be a whole number, written with digits alone"),
         ("scale=published", "snakemake: results/published/tables has no tables"),
     ],
 )

@@ -169,9 +169,12 @@ def test_knobs():
     chosen = KNOBS | {"experiments": "quadratic_bias,influence_balancing", "seeds": 3}
     assert spec.read_knobs(chosen) == (
         "smoke",
-        ("quadratic_bias", "influence_balancing"),
+        ("influence_balancing", "quadratic_bias"),
         3,
     )
+    twice = KNOBS | {"experiments": "quadratic_bias,quadratic_bias"}
+    assert spec.read_knobs(twice).experiments == ("quadratic_bias",)
+    assert spec.read_knobs(KNOBS | {"seeds": spec.FIRST_TUNING_SEED}).seeds == 1000
 
 
 @pytest.mark.parametrize(
@@ -179,8 +182,15 @@ def test_knobs():
     [
         ({"scal": "smoke"}, "unknown --config knob 'scal'; the nearest is 'scale'"),
         ({"scale": "smok"}, "--config, scale: 'smok' is not one of"),
-        ({"seeds": "three"}, "--config, seeds: 'three' is not of type 'integer'"),
-        ({"seeds": -1}, "--config, seeds: -1 is less than the minimum"),
+        ({"seeds": "three"}, "seeds=three must be a whole number, .* from 0 .* to 1000"),
+        ({"seeds": -1}, "seeds=-1 must be a whole number"),
+        ({"seeds": 2.0}, "seeds=2.0 must be a whole number, written with digits alone"),
+        ({"seeds": 1e3}, "seeds=1000.0 must be"),
+        ({"seeds": True}, "seeds=True must be"),
+        ({"seeds": 1001}, "seeds=1001 must be .*: from there on, seeds are for tuning"),
+        ({"seeds": 99999999999}, "seeds=99999999999 must be"),
+        ({"scale": "published", "seeds": 2}, "scale=published has .*; leave .*seeds= out"),
+        ({"scale": "published", "experiments": "quadratic_bias"}, "leave experiments= and"),
         ({"experiments": "quadratic"}, "unknown experiment 'quadratic'; .*'quadratic_bias'"),
     ],
 )

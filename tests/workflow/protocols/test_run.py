@@ -229,7 +229,7 @@ def test_a_batch_that_fails_does_not_run_again_what_it_had_finished(place):
     more = ("--spec", json.dumps(good), "--output", str(second))
     done = execute(place, SHORT, "batch/seeds-0-49.parquet", *more)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished before, kept") == 1
+    assert done.stdout.count("is finished, and of these settings") == 1
     assert store.read_json(first.with_suffix(".json")) == before
     assert second.exists()
     assert list(first.parent.glob(".*.kept")) == []

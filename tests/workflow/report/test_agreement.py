@@ -51,6 +51,7 @@ def test_without_an_interval_there_is_no_conflict():
     assert agreement.compare(PASS, nothing, {}, {}).claims[1][-1] == "undecided"
 
 
+ONE_THREAD = {"NPROC": "1"}
 JOB = {
     "run": "pes",
     "seeds": [0, 3],
@@ -73,6 +74,9 @@ JOB = {
         ({"content_sha256": "x", "code_sha256": "x"}, "other code or data"),
         ({"content_sha256": "x", "cpu": "another"}, "other platform"),
         ({"content_sha256": "x", "versions": {"jax": "2"}}, "other platform"),
+        ({"content_sha256": "x", "variables": ONE_THREAD | {"XLA_FLAGS": ""}}, "OTHER BITS"),
+        ({"content_sha256": "x", "variables": ONE_THREAD | {"XLA_FLAGS": "--a"}}, "other platform"),
+        ({"content_sha256": "x", "variables": {"NPROC": None}}, "other platform"),
         ({"seeds": [4, 7]}, "not published"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +24,8 @@ def parser(
     Returns:
         A parser to which the script adds its own options.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know σ
     made = argparse.ArgumentParser(
         prog=f"python -m workflow.scripts.{name}",
         description=doc,

@@ -20,8 +20,14 @@ import numpy as np
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Settings that can change the bits or the speed of a result.
-ENVIRONMENT_VARIABLES = ("NPROC", "XLA_FLAGS", "JAX_PLATFORMS")
-JAX_SETTINGS = ("jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
+ENVIRONMENT_VARIABLES = ("NPROC", "XLA_FLAGS", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE")
+JAX_SETTINGS = (
+    "jax_threefry_partitionable",
+    "jax_default_prng_impl",
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+)
+ARCHIVE = "no commit: an archive"
 
 
 def import_closure(modules: Iterable[str], root: Path) -> list[Path]:
@@ -171,22 +177,31 @@ def git_state(root: Path) -> dict[str, Any]:
     """Return the commit checked out in `root` and whether any file differs from it.
 
     Returns:
-        {"commit": hash, "dirty": bool}, or {"commit": "unknown", "dirty": None} where `root` is not
-        a git checkout (an unpacked archive) or git is not installed.
+        {"commit": hash, "dirty": bool}; {"commit": ARCHIVE, "dirty": None} where `root` is not a
+        git checkout; "unknown" in place of ARCHIVE where git cannot say, or is not installed.
     """
-    unknown = {"commit": "unknown", "dirty": None}
-    git = ["git", "--no-optional-locks", "-C", str(root)]
+    if not (root / ".git").exists():
+        return {"commit": ARCHIVE, "dirty": None}
     try:
-        top, commit = _output([*git, "rev-parse", "--show-toplevel", "HEAD"]).splitlines()
-        dirty = bool(_output([*git, "status", "--porcelain"]))
-    except (OSError, subprocess.CalledProcessError):
-        return unknown
-    return {"commit": commit, "dirty": dirty} if Path(top) == root.resolve() else unknown
+        top, commit = git(root, "rev-parse", "--show-toplevel", "HEAD").decode().splitlines()
+        dirty = bool(git(root, "status", "--porcelain"))
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return {"commit": "unknown", "dirty": None}
+    if not Path(top).samefile(root):
+        return {"commit": "unknown", "dirty": None}
+    return {"commit": commit, "dirty": dirty}
 
 
-def _output(command: list[str]) -> str:
-    """Run a command and return what it prints."""
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def git(root: Path, *arguments: str) -> bytes:
+    """Return what git prints about the checkout in `root`, whichever one GIT_DIR names.
+
+    Raises:
+        OSError: git is not installed.
+        subprocess.CalledProcessError: it fails.
+    """
+    variables = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, check=True).stdout
 
 
 def peak_memory_mb() -> float:

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 LOGGER = logging.getLogger(__name__)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+UNSUPPORTED = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 DIGEST_BYTES = hashlib.sha256().digest_size
 LOCK_POLL_SECONDS = 0.1
 TEMPORARY = ".tmp-"
@@ -36,10 +37,13 @@ FINAL_THETA = "final_theta"  # metric of a result: not a statistic, `cell` count
 
 
 def _fsync(path: Path) -> None:
-    """Flush the file or the folder `path` to the disk."""
+    """Flush the file or the folder `path` to the disk; some file systems cannot flush a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in UNSUPPORTED):
+            raise
     finally:
         os.close(descriptor)
 
@@ -221,11 +225,18 @@ def locked(path: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Take the exclusive lock on an open file without waiting; return whether it was free."""
+    """Take the exclusive lock on an open file without waiting; return whether it was free.
+
+    Where a network file system has no locks, it counts as free: files are whole all the same.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        LOGGER.warning("there are no locks on this file system: start no job twice at a time")
     return True
 
 

@@ -5,6 +5,7 @@ Nothing here imports jax: Snakemake reads its rules in a moment.
 """
 
 import functools
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from workflow.lib.plan import catalogue, resolve, spec
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
+# Figures start from matplotlib's defaults, and Python finds modules in the folder that it works in.
+VARIABLES = {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg", "PYTHONSAFEPATH": ""}
+MAX_NAME = 120  # characters that the names of experiments may take in a file's name
 QUICK = "smoke"
 # Smoke runs end before fast code pays: with these XLA spends a third of the time on slower code.
 QUICK_XLA = (
@@ -36,8 +40,13 @@ def code(*modules: str) -> str:
     return spec.sha256(provenance.code_hashes(modules, ROOT))
 
 
-def check_folder() -> None:
-    """Exit with one line unless this is the artifact's folder, which all paths are relative to."""
+def begin() -> None:
+    """Give all jobs the variables that they rely on, whatever the user's own ones say.
+
+    Raises:
+        SystemExit: this is not the artifact's folder, which all paths are relative to; one line.
+    """
+    os.environ.update(VARIABLES)
     if Path.cwd() != ROOT:
         go = f"cd {shlex.quote(str(ROOT))}"
         sys.exit(f"snakemake: it runs in the artifact's folder: {go}, then the same command again")
@@ -82,14 +91,30 @@ class Dag(NamedTuple):
 
     @property
     def everything(self) -> list[str]:
-        """Every file: one that is lost is made again, though what was made from it is there."""
+        """Every file that a rule makes: a lost one is made again, whatever was made from it."""
         data = {file for job in self.jobs.values() for file in data_files(job)}
-        return [*sorted(data), *self.runs, *self.tables, *self.figures, self.claims]
+        made = [*self.runs, *self.waited_for, *self.tables, *self.figures, *self.ledger]
+        return [*sorted(data), *made]
 
     @property
     def runs(self) -> list[str]:
-        """Every result file and its sidecar."""
-        return [str(path) for job in self.jobs.values() for path in (job.parquet, job.sidecar)]
+        """Every result file, its sidecar, and the mark that Snakemake sets behind them."""
+        files = ((job.parquet, job.sidecar, job.mark) for job in self.jobs.values())
+        return [str(file) for own in files for file in own]
+
+    @property
+    def waited_for(self) -> list[str]:
+        """Every file that the jobs of another experiment wait for, and what is beside it."""
+        tuning, training = (
+            sorted({job.spec[key]["experiment"] for job in self.jobs.values() if key in job.spec})
+            for key in resolve.WAITS
+        )
+        files = [self.path(f"trained/{name}.json") for name in training]
+        for name in tuning:
+            files += [self.path(f"tuning/{name}.json"), self.path(f"tables/{name}_grid.csv")]
+            files += self.table_files(name)
+        summarised = {*self.experiments, *tuning} if self.jobs else ()
+        return files + [self.path(f"tables/{name}.csv") for name in sorted(summarised)]
 
     @property
     def tables(self) -> list[str]:
@@ -115,8 +140,11 @@ class Dag(NamedTuple):
     def claims(self) -> str:
         """The page of the ledger; of a selection of experiments it is a file of its own."""
         whole = self.scale == PUBLISHED or self.experiments == spec.experiments()
-        part = "" if whole else "-" + "+".join(self.experiments)
-        return self.path(f"claims{part}.md")
+        names = "+".join(self.experiments)
+        if len(names) > MAX_NAME:
+            short = spec.sha256({"experiments": self.experiments})[:8]
+            names = f"{len(self.experiments)}-experiments-{short}"
+        return self.path("claims.md" if whole else f"claims-{names}.md")
 
     @property
     def ledger(self) -> list[str]:
@@ -126,10 +154,9 @@ class Dag(NamedTuple):
 
     @property
     def python(self) -> str:
-        """The beginning of a command that runs a module."""
-        if self.scale != QUICK:
-            return "python -m"
-        return f"XLA_FLAGS={shlex.quote(' '.join(QUICK_XLA))} python -m"
+        """The beginning of a command that runs a module; the user's XLA_FLAGS are not for it."""
+        flags = " ".join(QUICK_XLA if self.scale == QUICK else ())
+        return f"XLA_FLAGS={shlex.quote(flags)} python -m"
 
     @property
     def preflight(self) -> str:

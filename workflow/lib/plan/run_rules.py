@@ -22,9 +22,14 @@ class Process(NamedTuple):
     jobs: tuple[spec.Job, ...]
 
     @property
-    def files(self) -> list[str]:
+    def results(self) -> list[str]:
         """The results and their sidecars."""
         return [str(path) for job in self.jobs for path in (job.parquet, job.sidecar)]
+
+    @property
+    def marks(self) -> list[str]:
+        """The marks that Snakemake sets when the process has ended well."""
+        return [str(job.mark) for job in self.jobs]
 
     @property
     def data(self) -> list[str]:

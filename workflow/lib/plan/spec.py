@@ -57,6 +57,11 @@ class Job(NamedTuple):
     spec: dict[str, Any]
 
     @property
+    def mark(self) -> Path:
+        """The file that Snakemake touches once the process of the job has ended well."""
+        return self.parquet.with_suffix(".done")
+
+    @property
     def sidecar(self) -> Path:
         """The sidecar, `.json`, which is written last and marks the result as finished."""
         return self.parquet.with_suffix(".json")
@@ -85,11 +90,26 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
     for knob in config:
         check_choice("--config knob", knob, tuple(schema["properties"]))
     check_schema(dict(config), "config", "--config")
+    check_seeds(config["seeds"])
     chosen = config["experiments"]
-    names = experiments() if chosen == "all" else tuple(chosen.split(","))
+    names = experiments() if chosen == "all" else tuple(sorted(set(chosen.split(","))))
     for name in names:
         check_choice("experiment", name, experiments())
+    if config["scale"] not in SCALES and (chosen != "all" or config["seeds"]):
+        raise ValueError(
+            f"scale={config['scale']} has the experiments and seeds that were published; "
+            "leave experiments= and seeds= out"
+        )
     return Knobs(config["scale"], names, config["seeds"] or None)
+
+
+def check_seeds(seeds: Any) -> None:
+    """Raise ValueError, one line, unless `seeds` is a number of them; 0 is everyone's own."""
+    if type(seeds) is not int or not 0 <= seeds <= FIRST_TUNING_SEED:
+        raise ValueError(
+            f"seeds={seeds} must be a whole number, written with digits alone, from 0 (the "
+            f"experiments' own) to {FIRST_TUNING_SEED}: from there on, seeds are for tuning"
+        )
 
 
 def modules(spec: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ that begin with an underscore hold what protocols share.
 
 from workflow.lib.protocols._build import Assembled, assemble, estimator_factory, make_task
 from workflow.lib.protocols._checkpoint import CHECKPOINT_SECONDS, Checkpoint
-from workflow.lib.protocols._compute import configure
+from workflow.lib.protocols._compute import configure, pin
 
 __all__ = [
     "CHECKPOINT_SECONDS",
@@ -22,4 +22,5 @@ __all__ = [
     "configure",
     "estimator_factory",
     "make_task",
+    "pin",
 ]

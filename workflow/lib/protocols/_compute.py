@@ -6,6 +6,7 @@ stays a real branch, caches hold one seed's state); on a GPU they are mapped tog
 """
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +18,48 @@ from estimators.base import Estimator
 from tasks.base import Key, Theta, stream
 
 SAMPLE_BYTES = 2**20
+# What a user's variables (JAX_ENABLE_X64 and so on) say does not count: other bits, or an error.
+PINNED = {
+    "jax_enable_x64": False,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    # Full float32: a GPU's shorter products round a small perturbation away.
+    "jax_default_matmul_precision": "highest",
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_softmax_custom_jvp": False,
+    "jax_disable_jit": False,
+    "jax_disable_most_optimizations": False,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_debug_key_reuse": False,
+    "jax_legacy_prng_key": "allow",
+}
+
+
+def pin() -> None:
+    """Pin the settings that results depend on, whatever the user's variables say.
+
+    Raises:
+        RuntimeError: jax cannot compute here, say because JAX_PLATFORMS names a card that is not
+            there; one line.
+    """
+    for name, value in PINNED.items():
+        jax.config.update(name, value)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise RuntimeError(
+            f"jax finds no device with JAX_PLATFORMS={asked}; run it with JAX_PLATFORMS=cpu, "
+            "or install what jax needs for the device (ARTIFACT.md)"
+        ) from error
 
 
 def configure() -> None:
     """Pin the settings that results depend on, and keep compiled programs for later processes."""
-    jax.config.update("jax_threefry_partitionable", True)
-    # Full float32: a GPU's shorter products round a small perturbation away.
-    jax.config.update("jax_default_matmul_precision", "highest")
+    pin()
     jax.config.update("jax_compilation_cache_dir", str(Path("results/.compiled").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

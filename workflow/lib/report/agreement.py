@@ -8,8 +8,9 @@ claims and the same correction. A claim
 * contradicts if one verdict is PASS and the other FAIL, or if the intervals of a case lie apart.
 
 A job has the same bits if its content hash is the published one. Other bits contradict where the
-settings, code, data and platform (processor, backend, versions) are the same. Elsewhere bits are
-not compared: other settings and code may give other numbers, and processors round differently.
+settings, code, data and platform (processor, backend, versions, and variables such as XLA_FLAGS)
+are the same. Elsewhere bits are not compared: other settings and code may give other numbers, and
+other platforms round differently.
 """
 
 from collections import Counter
@@ -23,6 +24,8 @@ AGREES, UNDECIDED, CONTRADICTS = "agrees", "undecided", "CONTRADICTS"
 SAME_BITS, OTHER_BITS = "same bits", "OTHER BITS"
 NOT_COMPARED = ("other settings", "other code or data", "other platform", "not published")
 PLATFORM = ("cpu", "backend", "versions")
+VARIABLES = ("NPROC", "XLA_FLAGS", "NVIDIA_TF32_OVERRIDE")
+UNSAID = {"NPROC": "1"}  # of jobs of the workflow; older tables do not say it
 ROUNDING = 1e-3  # relative: by as much, two intervals may miss each other and still overlap
 
 Job = Mapping[str, Any]
@@ -122,5 +125,10 @@ def _job(own: Job, published: Job | None) -> str:
         return "other settings"
     if own["code_sha256"] != published["code_sha256"]:
         return "other code or data"
-    same = all(own[name] == published[name] for name in PLATFORM)
-    return OTHER_BITS if same else "other platform"
+    return OTHER_BITS if _platform(own) == _platform(published) else "other platform"
+
+
+def _platform(job: Job) -> list[Any]:
+    """Return what rounding depends on; a variable that is empty counts as one that is not set."""
+    variables = job.get("variables", UNSAID)
+    return [job[name] for name in PLATFORM] + [variables.get(name) or "" for name in VARIABLES]

@@ -83,7 +83,7 @@ def _uncommitted(sidecar: Mapping[str, Any], root: Path) -> str:
     """
     commit, dirty = sidecar["git"]["commit"], sidecar["git"]["dirty"]
     if dirty is None:
-        return f"an unknown commit {commit[:7]}"
+        return provenance.ARCHIVE if commit == provenance.ARCHIVE else "an unknown commit"
     if not dirty:
         return ""
     settings = f"workflow/config/experiments/{sidecar['spec']['experiment']}.yaml"
@@ -100,13 +100,13 @@ def _committed_sha256(root: Path, commit: str, path: str) -> str:
 
     It is that of the code (`provenance.code_sha256`) for a Python file, else that of the bytes.
     """
-    command = ["git", "-C", str(root), "show", f"{commit}:{path}"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode:
+    try:
+        content = provenance.git(root, "show", f"{commit}:{path}")
+    except (OSError, subprocess.CalledProcessError):
         return ""
     if path.endswith(".py"):
-        return provenance.source_sha256(done.stdout.decode(), path)
-    return hashlib.sha256(done.stdout).hexdigest()
+        return provenance.source_sha256(content.decode(), path)
+    return hashlib.sha256(content).hexdigest()
 
 
 def describe(dag: Dag, root: Path) -> dict[str, Any]:

@@ -22,22 +22,24 @@ def keep(output: Path) -> None:
         _copy(file, _hidden(file))
 
 
-def restore(output: Path, identity: Mapping[str, Any]) -> bool:
-    """Put a kept result back in its place; return whether there is one that is still good.
+def is_finished(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether a whole result of this identity is in its place.
 
     Args:
         output: the parquet file.
         identity: what its sidecar must hold: the hashes of settings, code and data of today.
     """
-    result, sidecar = map(_hidden, _files(output))
-    if not (result.exists() and sidecar.exists()):
-        return False
-    try:
-        content, known = store.content_sha256(store.read_parquet(result)), store.read_json(sidecar)
-    except ValueError:
-        return False
-    wanted = {**identity, "content_sha256": content}
-    if any(known.get(name) != value for name, value in wanted.items()):
+    return _is_whole(*_files(output), identity)
+
+
+def restore(output: Path, identity: Mapping[str, Any]) -> bool:
+    """Put a kept result back in its place; return whether there is a whole one of this identity.
+
+    Args:
+        output: the parquet file.
+        identity: what its sidecar must hold: the hashes of settings, code and data of today.
+    """
+    if not _is_whole(*map(_hidden, _files(output)), identity):
         return False
     for file in _files(output):
         _copy(_hidden(file), file)
@@ -48,6 +50,15 @@ def forget(output: Path) -> None:
     """Remove what `keep` has kept."""
     for file in _files(output):
         _hidden(file).unlink(missing_ok=True)
+
+
+def _is_whole(result: Path, sidecar: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether both files are there, fit each other, and have this identity."""
+    try:
+        found, known = store.content_sha256(store.read_parquet(result)), store.read_json(sidecar)
+        return known.items() >= {**identity, "content_sha256": found}.items()
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return False
 
 
 def _files(output: Path) -> tuple[Path, Path]:

@@ -28,6 +28,7 @@ JOB_FIELDS = (
     "timings",
     "cpu",
     "backend",
+    "variables",
     "git",
     "peak_memory_mb",
     "spec_sha256",
