@@ -4,6 +4,10 @@ from workflow.scripts import warm
 run_rules = RunRules(dag)
 
 
+wildcard_constraints:
+    experiment=run_rules.experiments,
+
+
 onstart:
     if dag.warm:
         warm.start()

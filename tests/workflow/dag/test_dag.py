@@ -58,6 +58,17 @@ def test_every_declared_file_is_made(finished):
     assert [file for file in files if not (finished / file).is_file()] == []
 
 
+def test_every_file_that_a_rule_makes_is_asked_for(fresh):
+    """So that a lost one is made again; Snakemake's summary lists what its jobs make."""
+    done = snakemake(fresh, "--summary")
+    made = set(re.findall(r"^((?:data|results)/\S+)\t", done.stdout, re.MULTILINE))
+    kinds = ("tuning/copy_task_tuning.json", "tables/copy_task_tuning_grid.csv")
+    kinds += ("trained/learned_optimizer.json", "tables/quadratic_bias.csv", "claims.html")
+    dag = Dag.from_config(KNOBS)
+    assert made >= {dag.path(kind) for kind in kinds}
+    assert made == set(dag.everything)
+
+
 def test_afterwards_there_is_nothing_to_do_and_that_is_found_fast(finished):
     """In 5 s of processor time, which others on the machine do not lengthen."""
     began = processor_seconds()

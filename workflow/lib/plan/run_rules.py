@@ -13,6 +13,11 @@ class RunRules(NamedTuple):
 
     dag: Dag
 
+    @property
+    def experiments(self) -> str:
+        """The experiments that have jobs, as a regular expression: no file is of two rules."""
+        return "|".join(sorted({job.spec["experiment"] for job in self.dag.jobs.values()}))
+
     def _job(self, wildcards: Any) -> spec.Job:
         """Return the job that makes a result file.
 
