@@ -58,12 +58,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def owner(folder, monkeypatch):
-    """A process that has started a warm process, which the variable of this process names."""
+def owner(folder, monkeypatch, tmp_path):
+    """A process that has started a warm process, which the variable of this process names.
+
+    As in some batch systems, its TMPDIR is too long to hold a socket.
+    """
+    long = tmp_path / ("long" * 23)
+    long.mkdir()
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER],
         cwd=folder,
-        env=environment(),
+        env=environment(TMPDIR=str(long)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -115,6 +120,16 @@ def test_without_a_warm_process_the_start_is_an_ordinary_one(folder, more):
     done = through_warm(folder, "echo", "7", WORD="x", **more)
     assert done.stdout == "['7'] x False\n"
     assert done.returncode == 7
+
+
+def test_where_no_folder_can_hold_a_socket_there_is_no_warm_process(tmp_path, monkeypatch):
+    long = tmp_path / ("long" * 23)
+    long.mkdir()
+    monkeypatch.setattr(warm, "PLACES", (str(long), str(tmp_path / "nowhere")))
+    monkeypatch.setenv(warm.VARIABLE, "an older one")
+    warm.start()
+    assert warm.VARIABLE not in os.environ
+    assert list(long.iterdir()) == []
 
 
 def test_it_ends_when_its_owner_is_killed(owner):
