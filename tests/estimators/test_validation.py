@@ -1,9 +1,12 @@
 """A hyperparameter out of its range is refused; the message has the value, the limit, the fix."""
 
+import time
+
 import pytest
 
 import estimators
 import tasks
+from estimators.base import check_truncation
 from tests.helpers import toy_tasks
 from workflow.lib.plan import hyperparameters
 
@@ -108,3 +111,12 @@ def test_hyperparameters_that_fit():
     """An int passes for a float, and a hyperparameter that may be None may be null in the file."""
     values = GOOD | {"sigma": 1, "chunk_size": None, "breakstep": True}
     hyperparameters.check("estimator", "es_single", estimators.es_single, values)
+
+
+@pytest.mark.parametrize("horizon", [10**8, 2**31 - 2])
+def test_the_nearest_truncation_of_a_very_long_problem_is_found_soon(horizon):
+    """Trying every number up to T takes minutes."""
+    began = time.process_time()
+    nearest = {10**8: 10_000, 2**31 - 2: 9_966}[horizon]
+    refused([f"is {nearest}"], check_truncation, tasks.quadratic(horizon=horizon), 9_999)
+    assert time.process_time() - began < 1

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from workflow.lib.common.paths import ROOT
 
 PACKAGES = ("estimators", "figures", "tasks", "workflow")
@@ -44,6 +46,14 @@ def call(folder, *command, **more):
         text=True,
         check=False,
     )
+
+
+def git(folder, *arguments):
+    """Run git in `folder` as somebody; where it is not installed, skip the test."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
 
 
 def processor_seconds():

@@ -9,6 +9,10 @@ RUN = (
 )
 
 
+wildcard_constraints:
+    experiment=run_rules.experiments,
+
+
 onstart:
     shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
 

@@ -2,7 +2,10 @@
 
 import ast
 import importlib
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +63,12 @@ def test_an_error_of_the_user_is_one_line(error):
 def test_an_error_of_the_program_keeps_its_traceback():
     with pytest.raises(KeyError), command.errors_in_one_line("toy"):
         raise KeyError("a")
+
+
+def test_a_terminal_without_greek_letters_shows_their_codes():
+    code = "from workflow.lib.common.command import parser; parser('toy', ''); print('σ = 0.1')"
+    variables = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, check=True
+    )
+    assert done.stdout.decode("latin-1") == "\\u03c3 = 0.1\n"

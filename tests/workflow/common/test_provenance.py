@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.artifact import git
 from workflow.lib.common import provenance
 
 FILES = {
@@ -156,11 +157,6 @@ def test_environment_names_versions_device_and_settings(monkeypatch):
     assert found["variables"]["NPROC"] == "1"
     assert isinstance(found["settings"]["jax_threefry_partitionable"], bool)
     assert all(found[key] for key in ("jax", "jaxlib", "numpy", "backend", "device_kind", "cpu"))
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
 
 
 def test_git_state_knows_commit_and_edits(repository):

@@ -18,6 +18,7 @@ from tests.helpers.artifact import (
     with_more_code,
     written,
 )
+from workflow.lib.common import store
 from workflow.lib.plan import catalogue, spec
 from workflow.lib.plan.dag import Dag
 
@@ -56,6 +57,33 @@ def test_every_declared_file_is_made(finished):
     files.append(dag.claims.replace(".md", ".json"))
     assert len(files) > 40
     assert [file for file in files if not (finished / file).is_file()] == []
+
+
+def test_every_file_that_a_rule_makes_is_asked_for(fresh):
+    """So that a lost one is made again; Snakemake's summary lists what its jobs make."""
+    done = snakemake(fresh, "--summary")
+    made = set(re.findall(r"^((?:data|results)/\S+)\t", done.stdout, re.MULTILINE))
+    kinds = ("tuning/copy_task_tuning.json", "tables/copy_task_tuning_grid.csv")
+    kinds += ("trained/learned_optimizer.json", "tables/quadratic_bias.csv", "claims.html")
+    dag = Dag.from_config(KNOBS)
+    assert made >= {dag.path(kind) for kind in kinds}
+    assert made == set(dag.everything)
+
+
+def test_the_ledger_of_a_selection_has_a_name_that_a_file_may_have(tmp_path):
+    """Of a few experiments it lists them; of many it counts them, with a hash of their names."""
+    names = spec.experiments()
+    few, many, others = (
+        Dag.from_config(KNOBS | {"experiments": ",".join(chosen)})
+        for chosen in (names[:2], names[:-1], names[1:])
+    )
+    assert few.claims == f"results/smoke/claims-{names[0]}+{names[1]}.md"
+    assert len(",".join(names[1:])) > 255
+    assert many.claims != others.claims
+    for file in many.everything:
+        store.write_json(tmp_path / file, "it can be written")
+    turned = Dag.from_config(KNOBS | {"experiments": ",".join(reversed(names[:-1]))})
+    assert turned == many
 
 
 def test_afterwards_there_is_nothing_to_do_and_that_is_found_fast(finished):

@@ -1,7 +1,6 @@
 """What goes wrong on real machines, done for real to a small copy of the artifact.
 
-It has one experiment of three runs of a second each, one of them with a generated estimator, and a
-generated figure. Jobs that are killed, run twice or run out of disk by themselves, without
+Jobs that are killed, run twice or run out of disk by themselves, without
 Snakemake, are in test_run.py; every way to damage a file is in test_verify.py.
 """
 
@@ -18,7 +17,6 @@ import pytest
 from tests.helpers.artifact import (
     ROOT,
     call,
-    copy_artifact,
     edited,
     environment,
     planned,
@@ -27,65 +25,21 @@ from tests.helpers.artifact import (
     verify,
     with_more_code,
 )
-from workflow.lib.common import store
+from tests.helpers.small_artifact import (
+    COMMAND,
+    FOLDER,
+    NO_NETWORK,
+    RUNS,
+    SMALL,
+    allowed,
+    contents,
+    parquet,
+    sidecar,
+)
 
 pytestmark = pytest.mark.dag
 
-SMALL = """
-title: Small
-data: synthetic_rows
-task: {name: l2_regression}
-protocol:
-  {name: meta_training, outer_steps: 20, log_every: 10, optimizer: sgd, learning_rate: 0.001}
-seeds: 2
-seeds_per_job: 2
-runs:
-  pes: {estimator: {name: pes, num_particles: 4, sigma: 0.01, truncation: 1}}
-  es_single: {estimator: {name: es_single, num_particles: 4, sigma: 0.01, truncation: 1}}
-  mine: {estimator: {name: mine, num_particles: 4, sigma: 0.01, truncation: 1}}
-"""
-RUNS = ("pes", "es_single", "mine")
 AFTER_A_RUN = {"Table: small", "Figure: fig_small"}
-FOLDER = "results/smoke/runs"
-COMMAND = ("snakemake", "--cores", "1", "--config", "scale=smoke")
-NO_NETWORK = ("unshare", "--net")
-
-
-def parquet(run):
-    return f"{FOLDER}/small/{run}/seeds-0-1.parquet"
-
-
-def sidecar(run):
-    return f"{FOLDER}/small/{run}/seeds-0-1.json"
-
-
-def contents(folder):
-    """Return the hash of what each run found."""
-    return {run: store.read_json(folder / sidecar(run))["content_sha256"] for run in RUNS}
-
-
-def allowed(*command):
-    """Return whether this user may run `command` on this machine."""
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A copy that ran from scratch, without a network where this machine lets us take it away."""
-    folder = copy_artifact(tmp_path_factory.mktemp("reliability") / "a small artifact")
-    experiments = folder / "workflow/config/experiments"
-    shutil.rmtree(experiments)
-    experiments.mkdir()
-    (experiments / "small.yaml").write_text(SMALL)
-    for new in (("estimator", "mine"), ("figure", "fig_small", "--experiment", "small")):
-        assert call(folder, "python", "-m", "workflow.scripts.new", *new).returncode == 0
-    without_network = NO_NETWORK if allowed(*NO_NETWORK, "true") else ()
-    done = call(folder, *without_network, *COMMAND)
-    assert done.returncode == 0, done.stdout
-    return folder
 
 
 def test_after_set_up_nothing_needs_a_network(whole):

@@ -44,25 +44,25 @@ def command(job, output, *options):
     return [sys.executable, "-m", "workflow.scripts.run", *arguments]
 
 
-def environment():
-    return os.environ | {"NPROC": "1", "PYTHONPATH": str(ROOT)}
+def environment(**more):
+    return os.environ | {"NPROC": "1", "PYTHONPATH": str(ROOT), **more}
 
 
-def execute(place, job, output, *options):
+def execute(place, job, output, *options, **more):
     """Run a job to its end; return its exit status and what it printed, apart."""
     return subprocess.run(
         command(job, output, *options),
         cwd=place,
-        env=environment(),
+        env=environment(**more),
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def succeed(place, job, output, *options):
+def succeed(place, job, output, *options, **more):
     """Run a job that must succeed; return its sidecar."""
-    done = execute(place, job, output, *options)
+    done = execute(place, job, output, *options, **more)
     assert done.returncode == 0, done.stderr
     return store.read_json(place / Path(output).with_suffix(".json"))
 
@@ -95,7 +95,8 @@ def killed(place):
     first.wait()
     assert not (place / output).exists(), "killed before its end"
     (place / "killed/.tmp-0-seeds-0-1.parquet").touch()  # as when killed in the middle of writing
-    shutil.copytree(place / "killed", place / "copy")
+    for copied in ("copy", "flags"):
+        shutil.copytree(place / "killed", place / copied)
     return SimpleNamespace(output=output, pid=first.pid, second=second)
 
 
@@ -121,6 +122,13 @@ def test_a_killed_job_resumes_and_gives_the_same_bits(place, killed):
 def test_a_checkpoint_of_other_settings_is_ignored(place, killed):
     sidecar = succeed(place, long_job(2e-4), "copy/seeds-0-1.parquet")
     assert sidecar["timings"]["restarts"] == 0
+
+
+def test_a_checkpoint_is_not_resumed_with_other_rounding(place, killed):
+    flags = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
+    sidecar = succeed(place, long_job(), "flags/seeds-0-1.parquet", **flags)
+    assert sidecar["timings"]["restarts"] == 0
+    assert sidecar["variables"]["XLA_FLAGS"] == flags["XLA_FLAGS"]
 
 
 @pytest.mark.parametrize("part", ["spec_sha256", "code", "data"])
@@ -191,6 +199,33 @@ def test_the_same_job_gives_the_same_bits_and_another_wall_time(place, sidecar):
     assert again["timings"] != sidecar["timings"]
     first, second = (place / f"{name}/seeds-0-49.parquet" for name in ("short", "again"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_settings_of_jax_in_the_shell_change_no_bit(place, sidecar):
+    shell = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_RANDOM_SEED_OFFSET": "3"}
+    shell |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16"}
+    again = succeed(place, SHORT, "shell/seeds-0-49.parquet", **shell)
+    assert again["content_sha256"] == sidecar["content_sha256"]
+    assert again["settings"] == sidecar["settings"]
+
+
+def test_a_finished_result_is_kept_and_no_other(place, sidecar):
+    """One of other settings, and one that is damaged, are made anew."""
+    whole = (place / "short/seeds-0-49.json").read_bytes()
+    shutil.copytree(place / "short", place / "kept")
+    assert "it is kept" in execute(place, SHORT, "kept/seeds-0-49.parquet").stdout
+    assert (place / "kept/seeds-0-49.json").read_bytes() == whole
+    (place / "kept/seeds-0-49.parquet").write_bytes(b"damaged")
+    again = succeed(place, SHORT, "kept/seeds-0-49.parquet")
+    assert again["content_sha256"] == sidecar["content_sha256"]
+    other = copy.deepcopy(SHORT)
+    other["estimator"]["args"]["sigma"] *= 2
+    assert succeed(place, other, "kept/seeds-0-49.parquet")["spec"] == other
+
+
+def test_a_device_that_is_not_there_is_one_line(place):
+    line = refusal(execute(place, SHORT, "device/seeds-0-49.parquet", JAX_PLATFORMS="none"))
+    assert "jax finds no device with JAX_PLATFORMS=none; run it with" in line
 
 
 def test_missing_data_is_one_line(place):

@@ -3,12 +3,11 @@
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
-from tests.helpers.artifact import ROOT, call, snakemake, written
+from tests.helpers.artifact import ROOT, call, git, snakemake, written
 from workflow.lib.claims import ledger
 from workflow.lib.common import stats, store
 from workflow.lib.plan import catalogue
@@ -18,6 +17,7 @@ from workflow.lib.report import parts, publication
 pytestmark = pytest.mark.dag
 EXPERIMENT = "estimator_footprint"
 MAX_BYTES = 15e6
+ARCHIVE = {"commit": "no commit: an archive", "dirty": None}
 
 
 def dag_of():
@@ -28,10 +28,6 @@ def copy(root, *files):
     for file in files:
         (root / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, root / file)
-
-
-def git(root, *arguments):
-    subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +43,7 @@ def run(tmp_path_factory):
             path.unlink()
     git(root, "init", "-q")
     git(root, "add", "-A")
-    git(root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "start")
+    git(root, "commit", "-q", "-m", "start")
     assert snakemake(root, "--cores", "2").returncode == 0
     return root
 
@@ -109,6 +105,7 @@ def test_an_unfinished_run_is_refused_in_one_line(run):
     [
         (lambda sidecar: sidecar["git"].update(dirty=True, commit="0" * 40), "differs from that"),
         (lambda sidecar: sidecar["git"].update(dirty=None), "made with an unknown commit"),
+        (lambda sidecar: sidecar.update(git=ARCHIVE), "made with no commit: an archive"),
         (lambda sidecar: sidecar.update(content_sha256="0"), "damaged: .* repair: rm -f"),
     ],
 )

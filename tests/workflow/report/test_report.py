@@ -1,32 +1,47 @@
-"""What is published: redrawn and judged without jax, and its report in a real browser."""
+"""What is published: redrawn and judged without jax, and its report in a real browser.
 
+It is done in an unpacked archive: there is no commit, and all files have one date. The user has a
+style of figures that would fail.
+"""
+
+import os
 import shutil
 
 import pytest
 
 from tests.helpers import browser
-from tests.helpers.artifact import ROOT, copy_artifact, processor_seconds, snakemake
+from tests.helpers.artifact import ROOT, call, copy_artifact, processor_seconds, snakemake, written
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
+from workflow.lib.plan.dag import Dag
 
 pytestmark = pytest.mark.dag
 PUBLISHED = "results/published"
 CONFIG = ("scale=published",)
+STYLE = "text.usetex: True\naxes.facecolor: red\n"
+DATE = 1.7e9
 PROCESSOR_SECONDS = 120  # hence two minutes, on one core
 COLUMN_PIXELS = 975  # the narrowest figure: 3.25 inches
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A copy of the artifact with its published tables alone, drawn and judged; jax fails there."""
+    """An archive of the artifact and what is published, drawn and judged; jax fails there."""
     folder = copy_artifact(tmp_path_factory.mktemp("published") / "an artifact")
-    shutil.copytree(ROOT / PUBLISHED / "tables", folder / PUBLISHED / "tables")
+    ignored = shutil.ignore_patterns("*.csv", "claims.html", "logs")
+    shutil.copytree(ROOT / PUBLISHED, folder / PUBLISHED, ignore=ignored)
+    shutil.copytree(ROOT / PUBLISHED / "tables", folder / PUBLISHED / "tables", dirs_exist_ok=True)
+    for file in folder.rglob("*"):
+        os.utime(file, (DATE, DATE))
+    style = tmp_path_factory.mktemp("style")
+    (style / "matplotlibrc").write_text(STYLE)
     jax = tmp_path_factory.mktemp("no jax") / "jax"
     jax.mkdir()
     (jax / "__init__.py").write_text("raise ImportError('no jax here')\n")
     began = processor_seconds()
     for arguments in (("--cores", "2"), ("--report", "report.html")):
-        done = snakemake(folder, *arguments, config=CONFIG, PYTHONPATH=str(jax.parent))
+        variables = {"PYTHONPATH": str(jax.parent), "MPLCONFIGDIR": str(style)}
+        done = snakemake(folder, *arguments, config=CONFIG, **variables)
         assert done.returncode == 0, done.stdout
     assert processor_seconds() - began < PROCESSOR_SECONDS
     return folder
@@ -40,6 +55,33 @@ def test_the_published_verdicts_are_those_of_the_published_tables(published):
 def test_the_published_figures_are_those_that_the_tables_give(published):
     drawn = {path.name for path in (published / PUBLISHED / "figures").glob("*.p[dn][fg]")}
     assert drawn == {path.name for path in (ROOT / PUBLISHED / "figures").glob("*.p[dn][fg]")}
+
+
+def test_everything_is_drawn_and_judged_anew(published):
+    dag = Dag.from_config({"scale": "published", "experiments": "all", "seeds": 0})
+    dates = {(published / file).stat().st_mtime for file in (*dag.figures, *dag.ledger)}
+    assert len(dag.figures) > 50
+    assert DATE not in dates
+
+
+def test_a_style_of_the_users_changes_no_byte(published, tmp_path):
+    figure = "fig_es_gen_variance"
+    tables = ("--tables", f"{PUBLISHED}/tables", "--output", str(tmp_path))
+    done = call(published, "python", "-m", "workflow.scripts.draw", "--figure", figure, *tables)
+    assert done.returncode == 0, done.stdout
+    for drawn in tmp_path.glob("fig*.p*"):
+        assert drawn.read_bytes() == (published / PUBLISHED / "figures" / drawn.name).read_bytes()
+
+
+def test_a_published_figure_that_cannot_be_drawn_stays(published):
+    figure = "fig_es_gen_variance"
+    shipped = [published / PUBLISHED / f"figures/{figure}.{suffix}" for suffix in ("pdf", "png")]
+    before = [file.read_bytes() for file in shipped]
+    target = f"{PUBLISHED}/figures/{figure}.png"
+    with written(published / f"figures/{figure}.py", b"import nothing_of_the_kind\n"):
+        assert snakemake(published, "--cores", "1", target, config=CONFIG).returncode == 1
+    assert [file.read_bytes() for file in shipped] == before
+    assert not shipped[0].with_suffix(".csv").exists(), "so that it is drawn again"
 
 
 @pytest.mark.skipif(browser.missing() != "", reason=f"not installed: {browser.missing()}")

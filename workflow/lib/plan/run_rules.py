@@ -63,6 +63,11 @@ class RunRules(NamedTuple):
 
     dag: Dag
 
+    @property
+    def experiments(self) -> str:
+        """The experiments that have jobs, as a regular expression: no file is of two rules."""
+        return "|".join(sorted({job.spec["experiment"] for job in self.dag.jobs.values()}))
+
     def process(self, wildcards: Any) -> Process:
         """Return what the process of a job needs.
 
