@@ -20,6 +20,8 @@ runs:
   mine: {estimator: {name: mine, num_particles: 4, sigma: 0.01, truncation: 1}}
 """
 RUNS = ("pes", "es_single", "mine")
+MESSAGE = "Runs: small_0_1, 3 jobs in one process"
+LOG = "results/smoke/logs/small_0_1.log"
 FOLDER = "results/smoke/runs"
 COMMAND = ("snakemake", "--cores", "1", "--config", "scale=smoke")
 NO_NETWORK = ("unshare", "--net")

@@ -31,7 +31,7 @@ def execute(
     checkpoint_s: float,
     tuned: Path | None = None,
     trained: Path | None = None,
-) -> None:
+) -> bool:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
     A result of the same settings, code and data that is there already, and whole, is kept.
@@ -42,6 +42,9 @@ def execute(
         checkpoint_s: seconds between two checkpoints, at least.
         tuned: the file of chosen hyperparameters, for a job that waits for them.
         trained: the file of trained optimizers, for a job that waits for one.
+
+    Returns:
+        Whether the job ran: False if its result was there.
 
     Raises:
         ValueError: the specification asks for something that cannot be.
@@ -57,7 +60,7 @@ def execute(
         identity = _identity(job) | resolved.taken
         if kept.is_finished(output, identity) or kept.restore(output, identity):
             LOGGER.info("%s is finished, and of these settings, code and data: it is kept", output)
-            return
+            return False
         protocols.configure()
         assembled = protocols.assemble(resolved.spec, _data(job))
         environment = provenance.environment()
@@ -78,6 +81,7 @@ def execute(
         }
         store.write_json(sidecar, identity | _provenance(environment) | result)
         checkpoint.remove()
+        return True
 
 
 def _data(job: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -143,8 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with errors_in_one_line(name):
             if several:
                 LOGGER.info("%s, seeds %d to %d", name, *job["seeds"])
-            execute(job, output, options.checkpoint_seconds, options.tuned, options.trained)
-            if several:
+            files = (options.tuned, options.trained)
+            ran = execute(job, output, options.checkpoint_seconds, *files)
+            if ran and several:
                 kept.keep(output)
     for output in options.output:
         kept.forget(output)

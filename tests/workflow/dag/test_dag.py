@@ -20,6 +20,7 @@ from tests.helpers.artifact import (
 )
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue, spec
+from workflow.lib.plan.batches import batches
 from workflow.lib.plan.dag import Dag
 
 pytestmark = pytest.mark.dag
@@ -38,8 +39,14 @@ def finished(tmp_path_factory):
 
 
 def messages(jobs):
-    """Return the messages of the given jobs."""
-    return {f"Run: {job.spec['experiment']}/{job.spec['run']}, {job.parquet.stem}" for job in jobs}
+    """Return the messages of the processes that run the given jobs."""
+    shared = {job.parquet: _message(b) for b in batches(spec.jobs("smoke")) for job in b.jobs}
+    alone = "Run: {experiment}/{run}, seeds-{seeds[0]}-{seeds[1]}"
+    return {shared.get(job.parquet, alone.format(**job.spec)) for job in jobs}
+
+
+def _message(batch):
+    return f"Runs: {batch.name}, {len(batch.jobs)} jobs in one process"
 
 
 def downstream(experiment):
@@ -163,8 +170,8 @@ def test_an_edited_number_repeats_the_runs_it_belongs_to(finished):
 
 def test_more_seeds_run_only_the_missing_block(finished):
     experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
-    runs = {job.spec["run"] for job in spec.jobs("smoke", ("quadratic_bias",))}
-    new = {f"Run: quadratic_bias/{run}, seeds-50-59" for run in runs}
+    runs = spec.jobs("smoke", ("quadratic_bias",))
+    new = {f"Runs: quadratic_bias_50_59, {len(runs)} jobs in one process"}
     with edited(experiment, "    seeds: 50\n", "    seeds: 60\n"):
         assert planned(finished) == new | downstream("quadratic_bias")
 

@@ -28,6 +28,8 @@ from tests.helpers.artifact import (
 from tests.helpers.small_artifact import (
     COMMAND,
     FOLDER,
+    LOG,
+    MESSAGE,
     NO_NETWORK,
     RUNS,
     SMALL,
@@ -63,7 +65,7 @@ def test_an_edited_figure_is_drawn_again_alone_and_soon(whole):
 
 def test_an_edited_estimator_runs_again_alone(whole):
     with with_more_code(whole / "estimators/mine.py"):
-        assert planned(whole) == AFTER_A_RUN | {"Run: small/mine, seeds-0-1"}
+        assert planned(whole) == AFTER_A_RUN | {MESSAGE}
 
 
 @contextlib.contextmanager
@@ -203,12 +205,12 @@ def test_a_full_disk_loses_no_finished_result(whole):
             with pytest.raises(OSError, match="No space left"):
                 fill(runs / "ballast")
             assert snakemake(whole, "--cores", "1").returncode != 0
-            log = (whole / "results/smoke/logs/small/pes/seeds-0-1.log").read_text()
+            log = (whole / LOG).read_text()
             assert "the disk is full" in log
             (runs / "ballast").unlink()
             lines = verify(whole).stdout.splitlines()
             assert [line.split()[0] for line in lines if " repair: " in line] == [sidecar("pes")]
-            assert planned(whole) == AFTER_A_RUN | {"Run: small/pes, seeds-0-1"}
+            assert planned(whole) == AFTER_A_RUN | {MESSAGE}
     finally:
         runs.rmdir()
         kept.rename(runs)
@@ -237,7 +239,7 @@ def test_results_that_cannot_be_written_are_named_before_any_run(whole):
         done = snakemake(whole, "--cores", "1")
     assert done.returncode == 1
     assert "preflight: [Errno 30] results cannot be written (Read-only file" in done.stdout
-    assert "Run: " not in done.stdout
+    assert MESSAGE not in done.stdout
 
 
 def test_from_another_folder_one_line_says_where_to_go(tmp_path):
