@@ -1,7 +1,7 @@
 """What goes wrong on real machines, done for real to a small copy of the artifact.
 
-Jobs that are killed, run twice or run out of disk by themselves, without
-Snakemake, are in test_run.py; every way to damage a file is in test_verify.py.
+Jobs that are killed, run twice or run out of disk by themselves, without Snakemake, are in
+test_run.py; every way to damage a file is in test_verify.py; what stays is in test_kept.py.
 """
 
 import contextlib
