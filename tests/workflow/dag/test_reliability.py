@@ -1,7 +1,7 @@
 """What goes wrong on real machines, done for real to a small copy of the artifact.
 
-Jobs that are killed, run twice or run out of disk by themselves, without
-Snakemake, are in test_run.py; every way to damage a file is in test_verify.py.
+Jobs that are killed, run twice or run out of disk by themselves, without Snakemake, are in
+test_run.py; every way to damage a file is in test_verify.py; what stays is in test_kept.py.
 """
 
 import contextlib
@@ -131,11 +131,12 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_results(whole, tmp_path):
     assert len(list((folder / FOLDER).rglob("*.json"))) == 1, "killed during the second of three"
     stuck = snakemake(folder, "--cores", "1")
     assert stuck.returncode != 0
-    assert "--unlock" in stuck.stdout, "Snakemake says what to do"
+    assert "--rerun-incomplete" in stuck.stdout, "Snakemake says what to do"
     assert snakemake(folder, "--unlock").returncode == 0
-    done = snakemake(folder, "--cores", "all")
+    done = snakemake(folder, "--cores", "all", "--rerun-incomplete")
     assert done.returncode == 0, done.stdout
     assert contents(folder) == contents(whole)
+    assert (folder / LOG).read_text().count("it is kept") == 1, "the first did not run again"
 
 
 @contextlib.contextmanager
@@ -169,7 +170,7 @@ def test_of_two_at_a_time_the_second_says_so_and_the_first_finishes(whole):
         with started(whole, parquet("pes")) as first:
             wait(lambda: (whole / f"{parquet('pes')}.lock").exists())
             os.killpg(first.pid, signal.SIGSTOP)
-            second = snakemake(whole, "--cores", "1", parquet("pes"))
+            second = snakemake(whole, "--cores", "1", "--rerun-incomplete", parquet("pes"))
             os.killpg(first.pid, signal.SIGCONT)
         assert first.returncode == 0
         assert second.returncode != 0

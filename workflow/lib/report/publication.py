@@ -204,8 +204,12 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     store.write_json(new / "published.json", facts)
     with store.atomic_write(new / "README.md") as temporary:
         temporary.write_text(readme(facts), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
+    old = target.with_name(f".{target.name}.old")
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
     new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
     return sorted(path.relative_to(root) for path in target.rglob("*") if path.is_file())
 
 
