@@ -14,13 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.helpers.job_process import SHORT, SMOKE, command, environment, execute, refusal, succeed
 from workflow.lib.common import provenance, store
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import spec
 from workflow.lib.protocols import Checkpoint
 
-SMOKE = {(job.spec["experiment"], job.spec["run"]): job.spec for job in spec.jobs("smoke")}
-SHORT = SMOKE["quadratic_bias", "pes"]
 IMAGES = SMOKE["mnist_lr_schedule", "es_single"]
 
 
@@ -30,48 +29,6 @@ def long_job(learning_rate=1e-4):
     job["protocol"]["args"] |= {"outer_steps": 8000, "log_every": 20}
     job["protocol"]["args"]["learning_rate"] = learning_rate
     return job
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder that jobs run in; they share its compiled programs."""
-    return tmp_path_factory.mktemp("place with a space")
-
-
-def command(job, output, *options):
-    """Return the arguments of `subprocess` that run a job on one thread."""
-    arguments = ["--spec", spec.canonical(job), "--output", str(output), *options]
-    return [sys.executable, "-m", "workflow.scripts.run", *arguments]
-
-
-def environment(**more):
-    return os.environ | {"NPROC": "1", "PYTHONPATH": str(ROOT), **more}
-
-
-def execute(place, job, output, *options, **more):
-    """Run a job to its end; return its exit status and what it printed, apart."""
-    return subprocess.run(
-        command(job, output, *options),
-        cwd=place,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def succeed(place, job, output, *options, **more):
-    """Run a job that must succeed; return its sidecar."""
-    done = execute(place, job, output, *options, **more)
-    assert done.returncode == 0, done.stderr
-    return store.read_json(place / Path(output).with_suffix(".json"))
-
-
-def refusal(done):
-    """Return the one line that a failed job printed."""
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    return line
 
 
 @pytest.fixture(scope="module")
@@ -209,20 +166,6 @@ def test_settings_of_jax_in_the_shell_change_no_bit(place, sidecar):
     assert again["settings"] == sidecar["settings"]
 
 
-def test_a_finished_result_is_kept_and_no_other(place, sidecar):
-    """One of other settings, and one that is damaged, are made anew."""
-    whole = (place / "short/seeds-0-49.json").read_bytes()
-    shutil.copytree(place / "short", place / "kept")
-    assert "it is kept" in execute(place, SHORT, "kept/seeds-0-49.parquet").stdout
-    assert (place / "kept/seeds-0-49.json").read_bytes() == whole
-    (place / "kept/seeds-0-49.parquet").write_bytes(b"damaged")
-    again = succeed(place, SHORT, "kept/seeds-0-49.parquet")
-    assert again["content_sha256"] == sidecar["content_sha256"]
-    other = copy.deepcopy(SHORT)
-    other["estimator"]["args"]["sigma"] *= 2
-    assert succeed(place, other, "kept/seeds-0-49.parquet")["spec"] == other
-
-
 def test_a_device_that_is_not_there_is_one_line(place):
     line = refusal(execute(place, SHORT, "device/seeds-0-49.parquet", JAX_PLATFORMS="none"))
     assert "jax finds no device with JAX_PLATFORMS=none; run it with" in line
@@ -249,25 +192,6 @@ def test_settings_that_cannot_be_are_one_line(place):
     job = SHORT | {"estimator": {"name": "pse", "args": {}}}
     line = refusal(execute(place, job, "pse/seeds-0-1.parquet"))
     assert "no module estimators.pse" in line
-
-
-def test_a_batch_that_fails_does_not_run_again_what_it_had_finished(place):
-    """Snakemake removes all outputs of a process that fails; this test does it in its place."""
-    first, second = place / "batch/seeds-0-49.parquet", place / "batch/seeds-50-99.parquet"
-    good, bad = SHORT | {"seeds": [50, 99]}, copy.deepcopy(SHORT)
-    bad["estimator"]["args"]["sigma"] = -1
-    more = ("--spec", json.dumps(bad), "--output", str(second))
-    assert "sigma=-1" in refusal(execute(place, SHORT, "batch/seeds-0-49.parquet", *more))
-    before = store.read_json(first.with_suffix(".json"))
-    for path in (first, first.with_suffix(".json")):
-        path.unlink()
-    more = ("--spec", json.dumps(good), "--output", str(second))
-    done = execute(place, SHORT, "batch/seeds-0-49.parquet", *more)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("is finished, and of these settings") == 1
-    assert store.read_json(first.with_suffix(".json")) == before
-    assert second.exists()
-    assert list(first.parent.glob(".*.kept")) == []
 
 
 @pytest.fixture
