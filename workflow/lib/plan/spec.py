@@ -46,7 +46,7 @@ class Knobs(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One process: one run of one experiment, for a block of seeds.
+    """One run of one experiment, for a block of seeds.
 
     Attributes:
         parquet: the result, relative to the repository root; its sidecar has the suffix `.json`.
