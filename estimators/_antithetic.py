@@ -12,25 +12,25 @@ float32 sum of weighted losses would round it away. A problem that never ends be
 `init`, from the unperturbed θ, so the gradient leaves out how s_0 depends on θ.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, NotRequired, Required, TypedDict
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
-from estimators._particles import Layout
-from estimators._paths import Paths, persistent_paths
-from estimators.base import (
-    Estimator,
-    Info,
-    all_finite,
+from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
+from estimators._hyperparameters import (
+    LARGEST,
     check_horizon,
     check_truncation,
-    make_estimator,
+    integer,
+    standard_deviation,
+    switch,
 )
+from estimators._particles import Layout
+from estimators._paths import Paths, persistent_paths
+from estimators._theta import flatten
+from estimators.base import Estimator, Info, all_finite, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream
 
 Fresh = Callable[[], Array]
@@ -144,26 +144,29 @@ def antithetic_es(
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
-    _check(task, rule, num_particles, sigma, truncation, breakstep, chunk_size)
-    layout = Layout(num_particles // 2, chunk_size, sigma)
+    layout, truncation, breakstep = _checked(
+        task, rule, num_particles, sigma, truncation, breakstep, chunk_size
+    )
     clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
+    num_paths = 2 * layout.num_pairs + path.extra_unrolls
+    _check_count(num_paths, truncation)
 
     def draw(key: Key, theta: Theta) -> Array:
-        return layout.draw(stream(key, "epsilon"), ravel_pytree(theta)[0], rule.stores)
+        return layout.draw(stream(key, "epsilon"), flatten(theta)[0], rule.stores)
 
     def sample(key: Key, theta: Theta) -> Sample:
         return Sample(key, draw(key, theta) if rule.redraws else None)
 
     def init(key: Key, theta: Theta) -> ESState:
-        flat, unravel = ravel_pytree(theta)
+        flat, unravel = flatten(theta)
         clock = first_clock(key, task.horizon, clock_shape)
         epsilon = draw(key, theta)
         states = path.begin(unravel, flat, layout.zero(flat), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
-        flat, unravel = ravel_pytree(theta)
+        flat, unravel = flatten(theta)
         clock, memory, states = state
 
         def fresh() -> Array:
@@ -180,23 +183,43 @@ def antithetic_es(
             )
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
         difference = losses[0] - losses[1]
-        total = layout.weighted_sum(difference, weight, flat)
-        gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
+        finite = jnp.isfinite(difference)
+        total = layout.weighted_sum(jnp.where(finite, difference, 0), weight, flat)
+        gradient = total / (2 * layout.num_pairs * jnp.asarray(layout.sigma, total.dtype) ** 2)
+        gradient = unravel(gradient)
+        num_lost = jnp.sum(~finite, dtype=jnp.int32)
+
+        def mended() -> tuple[Array, Memory, State]:
+            """Return the mean loss of the other pairs; in an endless problem, begin again."""
+            loss = losses.mean(where=finite)
+            if task.horizon is not None:
+                return loss, memory, states
+            begin = path.begin(unravel, flat, layout.zero(flat), clock)
+            lost = ~finite.any() if path.state_axis is None else ~finite
+            return (
+                loss,
+                merged(~finite, rule.begin(fresh), memory, layout.pair_axis),
+                merged(lost, begin, states, path.state_axis),
+            )
+
+        kept = losses.mean(), memory, states
+        loss, memory, states = jax.lax.cond(num_lost == 0, lambda: kept, mended)
         clock, steps = advanced(clock, truncation)
         info = Info(
-            loss=losses.mean(),
-            inner_steps=(2 * layout.num_pairs + path.extra_unrolls) * steps,
+            loss=loss,
+            inner_steps=num_paths * steps,
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
             steps=steps,
             ended=ended(clock).all(),
+            nonfinite_pairs=num_lost,
         )
-        return unravel(gradient), ESState(clock, memory, states), info
+        return gradient, ESState(clock, memory, states), info
 
     return make_estimator(init, update, truncation, sample)
 
 
-def _check(
+def _checked(
     task: Task,
     rule: Rule,
     num_particles: int,
@@ -204,24 +227,39 @@ def _check(
     truncation: int,
     breakstep: bool,
     chunk_size: int | None,
-) -> None:
-    """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
-    if num_particles < 2 or num_particles % 2:
+) -> tuple[Layout, int, bool]:
+    """Return what the hyperparameters say: where particles live, K, and whether in breakstep.
+
+    Raises:
+        ValueError: one of them is out of its range; the message has the numbers in it.
+    """
+    n = integer("num_particles", num_particles, lowest=-LARGEST)
+    if n < 2 or n % 2:
         raise ValueError(
-            f"num_particles={num_particles} must be even and at least 2: "
-            f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
+            f"num_particles={n} must be even and at least 2: "
+            f"particles come in antithetic pairs; try {max(2, n + n % 2)}"
         )
-    if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < math.inf:
-        raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
-    check_truncation(task, truncation)
-    if breakstep:
+    truncation = check_truncation(task, truncation)
+    if switch("breakstep", breakstep):
         check_horizon(task, "breakstep=True")
-    if chunk_size is not None and not 1 <= chunk_size <= num_particles:
-        raise ValueError(
-            f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"
-        )
-    if chunk_size is None and not rule.stores:
+    if chunk_size is not None:
+        chunk_size = integer("chunk_size", chunk_size, lowest=-LARGEST)
+        if not 1 <= chunk_size <= n:
+            raise ValueError(f"chunk_size={chunk_size} must lie between 1 and num_particles={n}")
+    if chunk_size is None and not switch("store_perturbations", rule.stores):
         raise ValueError(
             "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
             "chunk of particles at a time"
+        )
+    layout = Layout(n // 2, chunk_size, standard_deviation(sigma, n))
+    return layout, truncation, bool(breakstep)
+
+
+def _check_count(num_paths: int, truncation: int) -> None:
+    """Raise ValueError if `Info.inner_steps` would be more than an int32 holds."""
+    if num_paths * truncation > LARGEST:
+        raise ValueError(
+            f"truncation={truncation} inner steps on {num_paths} paths are "
+            f"{num_paths * truncation} in one update, and an int32 counts up to {LARGEST}: "
+            f"take a truncation of {LARGEST // num_paths} or less, or fewer particles"
         )

@@ -1,20 +1,23 @@
 """Outer steps of one seed: estimate a gradient, update θ with it, and go on.
 
 Every estimator sees, at one seed, the same θ_0 and the same evaluation problem. Entries of a
-gradient that are not finite are set to 0, as NaN is in the code of the PES paper, and such
-gradients are counted.
+gradient that are not finite are set to 0, as NaN is in the code of the PES paper. Updates that left
+out such entries, or pairs of particles, are counted.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from estimators.base import Info
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._compute import scan_samples, step_keys
+
+COUNTS = ("inner_steps", "nonfinite_pairs")
 
 
 class Carry(NamedTuple):
@@ -24,7 +27,7 @@ class Carry(NamedTuple):
         theta: outer parameters.
         optimizer: the outer optimizer's state.
         estimator: the estimator's state.
-        nonfinite: int32 scalar, gradients so far with entries that were set to 0.
+        nonfinite: int32 scalar, updates so far that left out entries or pairs: see `complete`.
         progress: of the task's curriculum, () without one.
     """
 
@@ -71,19 +74,21 @@ def train(
         first: int32 scalar, outer steps done so far.
 
     Returns:
-        The state, the means over these steps of "loss" (summed over an unroll, averaged over
-        particles) and "gradient_norm", and the "inner_steps" of all of them, int32.
+        The state, and by name: the means over these steps of "loss" (summed over an unroll,
+        averaged over particles; NaN if an update left something out) and "gradient_norm"; of every
+        step, [num_steps], "inner_steps" and "nonfinite_pairs", int32: the host adds them up.
     """
 
-    def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
+    def update(carry: Carry, sample: Any) -> tuple[Carry, tuple[dict, dict]]:
         carry, gradient, info = outer_step(task, factory, optimizer, carry, sample)
         norm = optax.tree.norm(gradient)
-        return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
+        loss = jnp.where(complete(info), info.loss, jnp.nan)
+        counts = {name: getattr(info, name) for name in COUNTS}
+        return carry, ({"loss": loss, "gradient_norm": norm}, counts)
 
     keys = step_keys(key, first + jnp.arange(num_steps, dtype=jnp.int32))
-    carry, infos = scan_samples(factory(task), update, carry, carry.theta, keys)
-    inner_steps = jnp.sum(infos.pop("inner_steps"), dtype=jnp.int32)
-    return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
+    carry, (values, counts) = scan_samples(factory(task), update, carry, carry.theta, keys)
+    return carry, jax.tree.map(jnp.mean, values) | counts
 
 
 def outer_step(
@@ -115,8 +120,22 @@ def outer_step(
     gradient = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), gradient)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
     theta = optax.apply_updates(carry.theta, updates)
-    nonfinite = carry.nonfinite + (~info.finite).astype(jnp.int32)
+    nonfinite = carry.nonfinite + (~complete(info)).astype(jnp.int32)
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
+
+
+def complete(info: Info) -> Array:
+    """Return whether an estimate is finite and of all pairs, a bool scalar."""
+    return info.finite & (info.nonfinite_pairs == 0)
+
+
+def take_counts(measured: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Take the counts out of what `train` returned, and add them up over steps, int64, [seeds].
+
+    An int32 would not hold them: N K can be millions, and there can be millions of steps.
+    """
+    counts = {name: np.asarray(measured.pop(name), np.int64) for name in COUNTS}
+    return {name: count.sum(axis=-1) for name, count in counts.items()}
 
 
 def assess(task: Task, key: Key, theta: Theta, progress: Any) -> dict[str, Array]:
