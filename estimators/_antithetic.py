@@ -10,6 +10,13 @@ One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
 The difference of a pair's losses is formed **before** it is weighted: at small σ it is tiny, and a
 float32 sum of weighted losses would round it away. A problem that never ends begins once, in
 `init`, from the unperturbed θ, so the gradient leaves out how s_0 depends on θ.
+
+A pair is lost in an update if its losses, or their difference, are not finite. It then adds 0 to the
+sum of step 4, which is still divided by N: the others estimate as if it were not there. The estimate
+is biased towards the perturbations that keep losses finite, and towards 0 by the share of lost pairs.
+A lost pair stays lost until its inner problem ends. In a problem that never ends it begins again at
+once, from s_0(θ ± ε) with its own ε: a new ε would leave, in time, only those ε that keep losses
+finite, and the states of others cannot be averaged where they hold integers or keys.
 """
 
 from collections.abc import Callable
@@ -118,6 +125,26 @@ class Sample(NamedTuple):
     epsilon: Array | None
 
 
+class _Found(NamedTuple):
+    """What an update finds, before and after lost pairs are left out.
+
+    Attributes:
+        done: bool scalar, whether nothing is left to do: the gradient is finite, or has been mended.
+        gradient: flat, [P].
+        loss: float scalar, the mean over particles.
+        num_lost: int32 scalar, pairs that are left out.
+        memory: of the rule.
+        states: of the particles.
+    """
+
+    done: Array
+    gradient: Array
+    loss: Array
+    num_lost: Array
+    memory: Memory
+    states: State
+
+
 def antithetic_es(
     task: Task,
     rule: Rule,
@@ -182,39 +209,42 @@ def antithetic_es(
                 begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
             )
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
-        difference = losses[0] - losses[1]
-        finite = jnp.isfinite(difference)
-        total = layout.weighted_sum(jnp.where(finite, difference, 0), weight, flat)
-        gradient = total / (2 * layout.num_pairs * jnp.asarray(layout.sigma, total.dtype) ** 2)
-        gradient = unravel(gradient)
-        num_lost = jnp.sum(~finite, dtype=jnp.int32)
 
-        def mended() -> tuple[Array, Memory, State]:
-            """Return the mean loss of the other pairs; in an endless problem, begin again."""
-            loss = losses.mean(where=finite)
-            if task.horizon is not None:
-                return loss, memory, states
-            begin = path.begin(unravel, flat, layout.zero(flat), clock)
-            lost = ~finite.any() if path.state_axis is None else ~finite
-            return (
-                loss,
-                merged(~finite, rule.begin(fresh), memory, layout.pair_axis),
-                merged(lost, begin, states, path.state_axis),
-            )
+        first = rule.unroll(lambda: epsilon, rule.begin(lambda: epsilon), jnp.zeros_like(j)).memory
+        renewed = first is not memory
 
-        kept = losses.mean(), memory, states
-        loss, memory, states = jax.lax.cond(num_lost == 0, lambda: kept, mended)
+        def estimate(difference: Array) -> Array:
+            total = layout.weighted_sum(difference, weight, flat)
+            return total / (2 * layout.num_pairs * jnp.asarray(layout.sigma, total.dtype) ** 2)
+
+        def without_lost(found: _Found) -> _Found:
+            difference, memory, states = losses[0] - losses[1], found.memory, found.states
+            lost = ~jnp.isfinite(difference)
+            if task.horizon is None:
+                begin = path.begin(unravel, flat, epsilon, clock)
+                lost_paths = lost.all() if path.state_axis is None else lost
+                states = merged(lost_paths, begin, states, path.state_axis)
+                memory = merged(lost, first, memory, layout.pair_axis) if renewed else memory
+            gradient, loss = estimate(jnp.where(lost, 0, difference)), losses.mean(where=~lost)
+            num_lost = jnp.sum(lost, dtype=jnp.int32)
+            return _Found(jnp.array(True), gradient, loss, num_lost, memory, states)
+
+        gradient, none = estimate(losses[0] - losses[1]), jnp.zeros((), jnp.int32)
+        found = _Found(all_finite(gradient), gradient, losses.mean(), none, memory, states)
+        # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
+        found = jax.lax.while_loop(lambda found: ~found.done, without_lost, found)
+        gradient = unravel(found.gradient)
         clock, steps = advanced(clock, truncation)
         info = Info(
-            loss=loss,
+            loss=found.loss,
             inner_steps=num_paths * steps,
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
             steps=steps,
             ended=ended(clock).all(),
-            nonfinite_pairs=num_lost,
+            nonfinite_pairs=found.num_lost,
         )
-        return gradient, ESState(clock, memory, states), info
+        return gradient, ESState(clock, found.memory, found.states), info
 
     return make_estimator(init, update, truncation, sample)
 

@@ -149,14 +149,18 @@ def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) 
         old: tree of arrays; where `begins` is [n], each of them has an axis of the n pairs.
         axis: the position of that axis.
     """
-
     return jax.lax.cond(begins.any(), lambda: merged(begins, new(), old, axis), lambda: old)
 
 
 def merged(begins: Array, new: Any, old: Any, axis: int = 0) -> Any:
-    """Return `new` for the pairs whose problem begins, and `old` for the others; see `where_begun`.
+    """Return `new` where a problem begins, and `old` elsewhere.
 
-    If one problem is shared by all, it is taken to begin, except that `begins` says so.
+    Args:
+        begins: bool, [n]; or (), for one problem of all pairs, and then all of `new` is returned
+            whatever it says: the caller has looked.
+        new: a tree like `old`.
+        old: tree of arrays; where `begins` is [n], each of them has an axis of the n pairs.
+        axis: the position of that axis.
     """
 
     def merge(new_leaf: Array, old_leaf: Array) -> Array:
