@@ -11,12 +11,12 @@ The difference of a pair's losses is formed **before** it is weighted: at small 
 float32 sum of weighted losses would round it away. A problem that never ends begins once, in
 `init`, from the unperturbed θ, so the gradient leaves out how s_0 depends on θ.
 
-A pair is lost in an update if its losses, or their difference, are not finite. It then adds 0 to the
-sum of step 4, which is still divided by N: the others estimate as if it were not there. The estimate
-is biased towards the perturbations that keep losses finite, and towards 0 by the share of lost pairs.
-A lost pair stays lost until its inner problem ends. In a problem that never ends it begins again at
-once, from s_0(θ ± ε) with its own ε: a new ε would leave, in time, only those ε that keep losses
-finite, and the states of others cannot be averaged where they hold integers or keys.
+A pair is lost if the difference of its losses is not finite. It then adds 0 to the sum of step 4,
+which is still divided by N. So the estimate is biased: towards the perturbations that keep losses
+finite, and towards 0 by the share of lost pairs. A pair stays lost until its inner problem ends. In
+a problem that never ends it begins again at once, from s_0(θ ± ε) with the ε that it has: if it drew
+new ones, only such ε would be left in time that keep losses finite. It cannot take the mean of other
+pairs' states, which may hold integers or keys.
 """
 
 from collections.abc import Callable
@@ -26,19 +26,12 @@ import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
-from estimators._hyperparameters import (
-    LARGEST,
-    check_horizon,
-    check_truncation,
-    integer,
-    standard_deviation,
-    switch,
-)
+from estimators._hyperparameters import check_count, check_es_options
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
 from estimators._theta import flatten
 from estimators.base import Estimator, Info, all_finite, make_estimator
-from tasks.base import Array, Key, State, Task, Theta, stream
+from tasks.base import Array, Key, State, Task, Theta, alike, stream
 
 Fresh = Callable[[], Array]
 Memory = Any
@@ -129,8 +122,8 @@ class _Found(NamedTuple):
     """What an update finds, before and after lost pairs are left out.
 
     Attributes:
-        done: bool scalar, whether nothing is left to do: the gradient is finite, or has been mended.
-        gradient: flat, [P].
+        done: bool scalar, whether the sum is finite, or lost pairs have been left out of it.
+        total: Σ_pairs w (L(θ + ε) - L(θ - ε)), flat, [P].
         loss: float scalar, the mean over particles.
         num_lost: int32 scalar, pairs that are left out.
         memory: of the rule.
@@ -138,7 +131,7 @@ class _Found(NamedTuple):
     """
 
     done: Array
-    gradient: Array
+    total: Array
     loss: Array
     num_lost: Array
     memory: Memory
@@ -171,13 +164,14 @@ def antithetic_es(
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
-    layout, truncation, breakstep = _checked(
-        task, rule, num_particles, sigma, truncation, breakstep, chunk_size
+    num_particles, sigma, truncation, breakstep, chunk_size = check_es_options(
+        task, rule.stores, num_particles, sigma, truncation, breakstep, chunk_size
     )
+    layout = Layout(num_particles // 2, chunk_size, sigma)
     clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
     num_paths = 2 * layout.num_pairs + path.extra_unrolls
-    _check_count(num_paths, truncation)
+    check_count(num_paths, truncation)
 
     def draw(key: Key, theta: Theta) -> Array:
         return layout.draw(stream(key, "epsilon"), flatten(theta)[0], rule.stores)
@@ -213,9 +207,8 @@ def antithetic_es(
         first = rule.unroll(lambda: epsilon, rule.begin(lambda: epsilon), jnp.zeros_like(j)).memory
         renewed = first is not memory
 
-        def estimate(difference: Array) -> Array:
-            total = layout.weighted_sum(difference, weight, flat)
-            return total / (2 * layout.num_pairs * jnp.asarray(layout.sigma, total.dtype) ** 2)
+        def total(difference: Array) -> Array:
+            return layout.weighted_sum(difference, weight, flat)
 
         def without_lost(found: _Found) -> _Found:
             difference, memory, states = losses[0] - losses[1], found.memory, found.states
@@ -225,15 +218,24 @@ def antithetic_es(
                 lost_paths = lost.all() if path.state_axis is None else lost
                 states = merged(lost_paths, begin, states, path.state_axis)
                 memory = merged(lost, first, memory, layout.pair_axis) if renewed else memory
-            gradient, loss = estimate(jnp.where(lost, 0, difference)), losses.mean(where=~lost)
-            num_lost = jnp.sum(lost, dtype=jnp.int32)
-            return _Found(jnp.array(True), gradient, loss, num_lost, memory, states)
+            mended = _Found(
+                done=jnp.array(True),
+                total=total(jnp.where(lost, 0, difference)),
+                loss=losses.mean(where=~lost),
+                num_lost=jnp.sum(lost, dtype=jnp.int32),
+                memory=memory,
+                states=states,
+            )
+            return alike(mended, found)
 
-        gradient, none = estimate(losses[0] - losses[1]), jnp.zeros((), jnp.int32)
-        found = _Found(all_finite(gradient), gradient, losses.mean(), none, memory, states)
+        everything = total(losses[0] - losses[1])
+        done = all_finite(everything)
+        none = jnp.zeros_like(done, jnp.int32)
+        found = _Found(done, everything, losses.mean(), none, memory, states)
         # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
         found = jax.lax.while_loop(lambda found: ~found.done, without_lost, found)
-        gradient = unravel(found.gradient)
+        scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
+        gradient = unravel(found.total / scale)
         clock, steps = advanced(clock, truncation)
         info = Info(
             loss=found.loss,
@@ -247,49 +249,3 @@ def antithetic_es(
         return gradient, ESState(clock, found.memory, found.states), info
 
     return make_estimator(init, update, truncation, sample)
-
-
-def _checked(
-    task: Task,
-    rule: Rule,
-    num_particles: int,
-    sigma: float,
-    truncation: int,
-    breakstep: bool,
-    chunk_size: int | None,
-) -> tuple[Layout, int, bool]:
-    """Return what the hyperparameters say: where particles live, K, and whether in breakstep.
-
-    Raises:
-        ValueError: one of them is out of its range; the message has the numbers in it.
-    """
-    n = integer("num_particles", num_particles, lowest=-LARGEST)
-    if n < 2 or n % 2:
-        raise ValueError(
-            f"num_particles={n} must be even and at least 2: "
-            f"particles come in antithetic pairs; try {max(2, n + n % 2)}"
-        )
-    truncation = check_truncation(task, truncation)
-    if switch("breakstep", breakstep):
-        check_horizon(task, "breakstep=True")
-    if chunk_size is not None:
-        chunk_size = integer("chunk_size", chunk_size, lowest=-LARGEST)
-        if not 1 <= chunk_size <= n:
-            raise ValueError(f"chunk_size={chunk_size} must lie between 1 and num_particles={n}")
-    if chunk_size is None and not switch("store_perturbations", rule.stores):
-        raise ValueError(
-            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
-            "chunk of particles at a time"
-        )
-    layout = Layout(n // 2, chunk_size, standard_deviation(sigma, n))
-    return layout, truncation, bool(breakstep)
-
-
-def _check_count(num_paths: int, truncation: int) -> None:
-    """Raise ValueError if `Info.inner_steps` would be more than an int32 holds."""
-    if num_paths * truncation > LARGEST:
-        raise ValueError(
-            f"truncation={truncation} inner steps on {num_paths} paths are "
-            f"{num_paths * truncation} in one update, and an int32 counts up to {LARGEST}: "
-            f"take a truncation of {LARGEST // num_paths} or less, or fewer particles"
-        )

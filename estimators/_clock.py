@@ -14,7 +14,7 @@ import numpy as np
 
 from estimators._hyperparameters import LARGEST, Horizon, length
 from estimators.base import Info, all_finite
-from tasks.base import Array, Key, Theta, shown, stream
+from tasks.base import Array, Key, Theta, alike, choose, shown, stream
 
 NEVER = LARGEST  # `Clock.end` of an inner problem that never ends
 
@@ -84,7 +84,7 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
         t=jnp.where(begins, 0, clock.t),
         end=jnp.where(begins, end, clock.end),
         problem=clock.problem + begins.astype(jnp.int32),
-        key=jnp.where(begins, keys, clock.key),
+        key=choose(begins, keys, clock.key),
     )
 
 
@@ -149,26 +149,21 @@ def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) 
         old: tree of arrays; where `begins` is [n], each of them has an axis of the n pairs.
         axis: the position of that axis.
     """
-    return jax.lax.cond(begins.any(), lambda: merged(begins, new(), old, axis), lambda: old)
+
+    def some() -> Any:
+        return merged(begins, new(), old, axis) if begins.ndim else alike(new(), old)
+
+    return jax.lax.cond(begins.any(), some, lambda: old)
 
 
 def merged(begins: Array, new: Any, old: Any, axis: int = 0) -> Any:
-    """Return `new` where a problem begins, and `old` elsewhere.
-
-    Args:
-        begins: bool, [n]; or (), for one problem of all pairs, and then all of `new` is returned
-            whatever it says: the caller has looked.
-        new: a tree like `old`.
-        old: tree of arrays; where `begins` is [n], each of them has an axis of the n pairs.
-        axis: the position of that axis.
-    """
+    """Return `new` where a problem begins, and `old` elsewhere; arguments as in `where_begun`."""
 
     def merge(new_leaf: Array, old_leaf: Array) -> Array:
-        if begins.ndim == 0:
-            return new_leaf
         shape = [1] * old_leaf.ndim
-        shape[axis] = begins.size
-        return jnp.where(begins.reshape(shape), new_leaf, old_leaf)
+        if begins.ndim:
+            shape[axis] = begins.size
+        return choose(begins.reshape(shape), new_leaf, old_leaf)
 
     return jax.tree.map(merge, new, old)
 

@@ -121,6 +121,61 @@ def check_horizon(task: Task, who: str) -> int:
     return horizon
 
 
+def check_es_options(
+    task: Task,
+    stores: bool,
+    num_particles: int,
+    sigma: float,
+    truncation: int,
+    breakstep: bool,
+    chunk_size: int | None,
+) -> tuple[int, Any, int, bool, int | None]:
+    """Return the hyperparameters of antithetic ES from N on, with Python's own numbers.
+
+    Args:
+        task: the inner problem.
+        stores: whether perturbations are stored.
+        num_particles: N.
+        sigma: σ.
+        truncation: K.
+        breakstep: whether every pair has an inner problem of its own.
+        chunk_size: particles that run at a time on a CPU.
+
+    Raises:
+        ValueError: one of them is out of its range; the message has the numbers in it.
+    """
+    n = integer("num_particles", num_particles, lowest=-LARGEST)
+    if n < 2 or n % 2:
+        raise ValueError(
+            f"num_particles={n} must be even and at least 2: "
+            f"particles come in antithetic pairs; try {max(2, n + n % 2)}"
+        )
+    sigma, truncation = standard_deviation(sigma, n), check_truncation(task, truncation)
+    if switch("breakstep", breakstep):
+        check_horizon(task, "breakstep=True")
+    if chunk_size is not None:
+        chunk_size = integer("chunk_size", chunk_size, lowest=-LARGEST)
+        if not 1 <= chunk_size <= n:
+            raise ValueError(f"chunk_size={chunk_size} must lie between 1 and num_particles={n}")
+    if not switch("store_perturbations", stores) and chunk_size is None:
+        raise ValueError(
+            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
+            "chunk of particles at a time"
+        )
+    return n, sigma, truncation, bool(breakstep), chunk_size
+
+
+def check_count(num_paths: int, truncation: int) -> None:
+    """Raise ValueError if an int32 cannot count the inner steps of one update."""
+    steps = num_paths * truncation
+    if steps > LARGEST:
+        raise ValueError(
+            f"truncation={truncation} on {num_paths} paths makes {steps} inner steps in one "
+            f"update, more than an int32 counts; take truncation={LARGEST // num_paths} at most, "
+            "or fewer particles"
+        )
+
+
 def _is_number(value: Any, *kinds: Any) -> bool:
     """Return whether this is one number of these kinds of dtypes whose value is known."""
     known = not isinstance(value, jax.core.Tracer) and has_dtype(value, *kinds)

@@ -114,7 +114,9 @@ class Layout(NamedTuple):
         if not has_dtype(epsilon, jax.dtypes.prng_key):
             return jnp.broadcast_to(epsilon, theta.shape)
         sigma = jnp.asarray(self.sigma, theta.dtype)
-        return sigma * jax.random.normal(epsilon, theta.shape, theta.dtype)
+        # The key is used again on purpose, and a clone says so to jax's check.
+        key = jax.random.clone(epsilon)
+        return sigma * jax.random.normal(key, theta.shape, theta.dtype)
 
     def weighted_sum(self, difference: Array, weight: Array, theta: Array) -> Array:
         """Return Σ_pairs w (L(θ + ε) - L(θ - ε)), [P], in float64 if one of them is, else float32.

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from estimators._hyperparameters import check_horizon, check_truncation
-from tasks.base import Array, Key, Theta, has_dtype
+from tasks.base import Array, Key, Theta, alike, has_dtype, varying_with
 
 __all__ = [
     "Estimator",
@@ -94,13 +94,17 @@ def make_estimator(
         sample: `Estimator.sample`; by default the sample is the key itself.
     """
 
-    def owned(key: Key, theta: Theta) -> State:
-        return jax.tree.map(jnp.copy, init(key, theta))
+    def owned_init(key: Key, theta: Theta) -> State:
+        return varying_with((key, theta), jax.tree.map(jnp.copy, init(key, theta)))
+
+    def like_update(sample: Sample, theta: Theta, state: State) -> tuple[Theta, State, Info]:
+        gradient, after, info = update(sample, theta, state)
+        return gradient, alike(after, state), info
 
     def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
-        return update(sample(key, theta), theta, state)
+        return like_update(sample(key, theta), theta, state)
 
-    return Estimator(owned, step, sample, update, truncation)
+    return Estimator(owned_init, step, sample, like_update, truncation)
 
 
 def to_arrays(state: State) -> State:

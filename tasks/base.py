@@ -126,7 +126,58 @@ def inner_step(
     if not has_dtype(loss, jnp.floating, jnp.integer, jnp.bool_) or jnp.shape(loss):
         raise ValueError(f"{wanted}; it returned {shown(loss)} for the loss")
     loss = jnp.asarray(loss)
-    return after, loss.astype(at_least_float32(loss.dtype))
+    return alike(after, state), loss.astype(at_least_float32(loss.dtype))
+
+
+def choose(where: Array | bool, new: Array, old: Array) -> Array:
+    """Return `new` where it says so, else `old`: `jnp.where`, which also takes typed PRNG keys.
+
+    Keys are chosen by their numbers: jax's check for keys that are used twice counts a choice
+    between keys as a use of both.
+
+    Args:
+        where: bool; broadcasts against the other two.
+        new: array or keys.
+        old: like `new`.
+    """
+    if not has_dtype(new, jax.dtypes.prng_key):
+        return jnp.where(where, new, old)
+    numbers = jnp.where(
+        jnp.expand_dims(where, -1), jax.random.key_data(new), jax.random.key_data(old)
+    )
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(new))
+
+
+def varying_with(sources: Any, tree: Any) -> Any:
+    """Return `tree`, which under `jax.shard_map` may vary over axes over which `sources` vary.
+
+    There jax distinguishes the types of what varies between devices and of what does not. Elsewhere
+    nothing is done.
+    """
+    no = jnp.zeros((), bool)
+    for source in jax.tree.leaves(sources):
+        no = no | jnp.any(jnp.zeros_like(source, bool))
+    if jax.typeof(no) == jax.typeof(jnp.zeros((), bool)):
+        return tree
+    return jax.tree.map(lambda leaf: choose(no, leaf, leaf), tree)
+
+
+def alike(new: Any, old: Any) -> Any:
+    """Return `new`, which under `jax.shard_map` may vary over the axes over which `old` varies.
+
+    A loop must hand on the types that it was given. Elsewhere nothing is done.
+
+    Args:
+        new: tree of arrays.
+        old: a tree with the same shapes and dtypes.
+    """
+
+    def leaf(new: Array, old: Array) -> Array:
+        if jax.typeof(new) == jax.typeof(old):
+            return new
+        return choose(False, jax.lax.stop_gradient(old), new)
+
+    return jax.tree.map(leaf, new, old)
 
 
 def has_dtype(x: Any, *kinds: Any) -> bool:
