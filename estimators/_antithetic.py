@@ -13,10 +13,10 @@ float32 sum of weighted losses would round it away. A problem that never ends be
 
 A pair is lost if the difference of its losses is not finite. It then adds 0 to the sum of step 4,
 which is still divided by N. So the estimate is biased: towards the perturbations that keep losses
-finite, and towards 0 by the share of lost pairs. A pair stays lost until its inner problem ends. In
-a problem that never ends it begins again at once, from s_0(θ ± ε) with the ε that it has: if it drew
-new ones, only such ε would be left in time that keep losses finite. It cannot take the mean of other
-pairs' states, which may hold integers or keys.
+finite, and towards 0 by the share of lost pairs. A pair stays lost until its inner problem ends.
+In a problem that never ends it begins again at once, from s_0(θ ± ε) with the ε that it has: new
+ones would leave, in time, only such ε that keep losses finite. It cannot begin from the mean of the
+others' states, which may hold integers or keys.
 """
 
 from collections.abc import Callable

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
 from estimators._theta import flatten, parted
 from estimators.base import Estimator, Info, check_truncation, make_estimator
-from tasks.base import Array, Key, State, Task, Theta, inner_step, stream
+from tasks.base import Array, Key, State, Task, Theta, inner_step, stream, varying_with
 
 STABILISER = 1e-7  # keeps the ratio of two norms finite; as in the code of the PES paper
 
@@ -66,7 +66,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
 
         def start(flat: Array) -> tuple[Array, State]:
             state = task.init_state(stream(clock.key, "init_state"), unravel(flat))
-            return flatten(parted(state)[0], theta)[0], state
+            return varying_with(key, flatten(parted(state)[0], theta)[0]), state
 
         flat_state, pull, state = jax.vjp(start, flat, has_aux=True)
         nu = signs(stream(key, "first_signs"), flat_state)

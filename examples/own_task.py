@@ -7,8 +7,7 @@ import optax
 import estimators
 from tasks.base import Array, Key, Task, summed_loss
 
-HORIZON = 100  # steps of gradient descent in an inner problem
-WORST = 10.0  # loss of a step that has left the valley
+HORIZON, WORST = 100, 10.0  # steps of an inner problem; loss of a step that has left the valley
 
 
 def height(place: Array) -> Array:
@@ -31,8 +30,7 @@ def step(key: Key, theta: Array, state: dict[str, Array], t: Array) -> tuple[dic
     learning_rate, momentum = jnp.exp(theta[0]), jax.nn.sigmoid(theta[1])
     velocity = momentum * state["velocity"] - learning_rate * jax.grad(height)(state["place"])
     place = state["place"] + velocity
-    # A learning rate too large ends in infinities and NaN. A bounded loss calls that bad, in numbers
-    # that differences and an optimizer can use; without the bound one such step would ruin θ.
+    # The bound holds for NaN, too. Without it, one particle that leaves the valley would ruin θ.
     loss = jnp.where(height(place) < WORST, height(place), WORST)
     return {"place": place, "velocity": velocity}, loss
 
@@ -45,7 +43,6 @@ def evaluate(key: Key, theta: Array) -> dict[str, Array]:
 task = Task(init_theta, init_state, step, HORIZON, evaluate)
 estimator = estimators.es_single(task, num_particles=20, sigma=0.1, truncation=10)
 optimizer = optax.adam(learning_rate=0.03)
-
 if __name__ == "__main__":
     key, estimate = jax.random.key(0), jax.jit(estimator.step)
     theta = task.init_theta(key)
