@@ -1,4 +1,7 @@
-"""Every estimator under every switch of jax that a user may have set: the same gradients."""
+"""Every estimator under every switch of jax that a user may have set: the same gradients.
+
+Double precision, which changes them, is that of test_reference.py, with both promotions refused.
+"""
 
 import contextlib
 import functools
@@ -62,15 +65,6 @@ def test_a_switch_changes_nothing(name, mode):
         for switch in MODES[mode]:
             stack.enter_context(switch())
         np.testing.assert_allclose(gradients(name, KEY), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", BUILDS)
-def test_double_precision_goes_all_the_way_through(name, float64):
-    """Its numbers are compared with those of numpy in test_reference.py."""
-    found = gradients(name, KEY)
-    assert found.dtype == np.float64
-    assert np.abs(found).max() > 0
-    assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("name", BUILDS)

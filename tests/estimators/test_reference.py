@@ -220,7 +220,7 @@ def keys_of(seed):
 
 
 @pytest.mark.usefixtures("float64", "quick_compile")
-@settings(max_examples=12, **SETTINGS)
+@settings(max_examples=8, **SETTINGS)
 @given(st.sampled_from(["truncated_es", "pes", "es_single", "es_gen"]), THETAS, EXTRAS, options())
 def test_antithetic_es_is_its_algorithm(name, make_theta, extras, drawn):
     hyperparameters, horizon, chunk_size = drawn
@@ -251,7 +251,7 @@ def test_antithetic_es_is_its_algorithm(name, make_theta, extras, drawn):
 
 
 @pytest.mark.usefixtures("float64", "quick_compile")
-@settings(max_examples=5, **SETTINGS)
+@settings(max_examples=3, **SETTINGS)
 @given(st.sampled_from(["tbptt", "rtrl", "uoro"]), THETAS, EXTRAS, options())
 def test_one_path_is_its_algorithm(name, make_theta, extras, drawn):
     (hyperparameters, horizon, _), theta = drawn, make_theta()
