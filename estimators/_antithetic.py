@@ -19,8 +19,9 @@ ones would leave, in time, only such ε that keep losses finite. It cannot begin
 others' states, which may hold integers or keys.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, NotRequired, Required, TypedDict
+from typing import Any, NamedTuple, NotRequired, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -142,12 +143,7 @@ def antithetic_es(
     task: Task,
     rule: Rule,
     paths: Callable[..., Paths] = persistent_paths,
-    *,
-    num_particles: int,
-    sigma: float,
-    truncation: int,
-    breakstep: bool = False,
-    chunk_size: int | None = None,
+    **options: Unpack[ESOptions],
 ) -> Estimator:
     """Build an antithetic ES estimator from its rule.
 
@@ -155,20 +151,15 @@ def antithetic_es(
         task: the inner problem.
         rule: how perturbations are drawn, remembered and weighted.
         paths: how states move: one path per particle, or `mean_path` (truncated ES).
-        num_particles: N; this and what follows are explained in `ESOptions`.
-        sigma: σ.
-        truncation: K.
-        breakstep: whether every pair has an inner problem of its own.
-        chunk_size: particles that run at a time on a CPU.
+        **options: hyperparameters.
 
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
     num_particles, sigma, truncation, breakstep, chunk_size = check_es_options(
-        task, rule.stores, num_particles, sigma, truncation, breakstep, chunk_size
+        task, rule.stores, **options
     )
     layout = Layout(num_particles // 2, chunk_size, sigma)
-    clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
     num_paths = 2 * layout.num_pairs + path.extra_unrolls
     check_count(num_paths, truncation)
@@ -181,7 +172,7 @@ def antithetic_es(
 
     def init(key: Key, theta: Theta) -> ESState:
         flat, unravel = flatten(theta)
-        clock = first_clock(key, task.horizon, clock_shape)
+        clock = first_clock(key, task.horizon, (layout.num_pairs,) if breakstep else ())
         epsilon = draw(key, theta)
         states = path.begin(unravel, flat, layout.zero(flat), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
@@ -198,42 +189,16 @@ def antithetic_es(
             memory = where_begun(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
         j = layout.along_pairs(clock.t // truncation)
         memory, epsilon, weight = rule.unroll(fresh, memory, j)
+
+        def begin() -> State:
+            return path.begin(unravel, flat, epsilon, clock)
+
         if task.horizon is not None:
-            states = where_begun(
-                begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
-            )
+            states = where_begun(begins, begin, states, path.state_axis)
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
-
-        first = rule.unroll(lambda: epsilon, rule.begin(lambda: epsilon), jnp.zeros_like(j)).memory
-        renewed = first is not memory
-
-        def total(difference: Array) -> Array:
-            return layout.weighted_sum(difference, weight, flat)
-
-        def without_lost(found: _Found) -> _Found:
-            difference, memory, states = losses[0] - losses[1], found.memory, found.states
-            lost = ~jnp.isfinite(difference)
-            if task.horizon is None:
-                begin = path.begin(unravel, flat, epsilon, clock)
-                lost_paths = lost.all() if path.state_axis is None else lost
-                states = merged(lost_paths, begin, states, path.state_axis)
-                memory = merged(lost, first, memory, layout.pair_axis) if renewed else memory
-            mended = _Found(
-                done=jnp.array(True),
-                total=total(jnp.where(lost, 0, difference)),
-                loss=losses.mean(where=~lost),
-                num_lost=jnp.sum(lost, dtype=jnp.int32),
-                memory=memory,
-                states=states,
-            )
-            return alike(mended, found)
-
-        everything = total(losses[0] - losses[1])
-        done = all_finite(everything)
-        none = jnp.zeros_like(done, jnp.int32)
-        found = _Found(done, everything, losses.mean(), none, memory, states)
-        # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
-        found = jax.lax.while_loop(lambda found: ~found.done, without_lost, found)
+        again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, jnp.zeros_like(j))
+        total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
+        found = _found(losses, total, again if task.horizon is None else _stay, memory, states)
         scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
         gradient = unravel(found.total / scale)
         clock, steps = advanced(clock, truncation)
@@ -249,3 +214,75 @@ def antithetic_es(
         return gradient, ESState(clock, found.memory, found.states), info
 
     return make_estimator(init, update, truncation, sample)
+
+
+def _lost_begin_again(
+    rule: Rule,
+    layout: Layout,
+    path: Paths,
+    memory: Memory,
+    epsilon: Array,
+    begin: Callable[[], State],
+    zero: Array,
+) -> Callable[[Array, Memory, State], tuple[Memory, State]]:
+    """Return `(lost, memory, states) -> (memory, states)`, which begins a problem for lost pairs.
+
+    Args:
+        rule: tells what is remembered after a first unroll with ε.
+        layout: where the axis of pairs is.
+        path: where it is in states.
+        memory: of the rule, after this unroll.
+        epsilon: ε of this unroll.
+        begin: returns s_0(θ ± ε) of all pairs.
+        zero: j of a first unroll, in the shape in which rules get it.
+    """
+    first = rule.unroll(lambda: epsilon, rule.begin(lambda: epsilon), zero).memory
+    keeps = first is memory  # as in ES-Single; if it is left alone, the compiler copies nothing
+
+    def begin_again(lost: Array, memory: Memory, states: State) -> tuple[Memory, State]:
+        memory = memory if keeps else merged(lost, first, memory, layout.pair_axis)
+        lost = lost.all() if path.state_axis is None else lost
+        return memory, merged(lost, begin(), states, path.state_axis)
+
+    return begin_again
+
+
+def _stay(lost: Array, memory: Memory, states: State) -> tuple[Memory, State]:
+    """Leave lost pairs as they are, in a problem that ends."""
+    del lost
+    return memory, states
+
+
+def _found(
+    losses: Array, total: Callable, begin_again: Callable, memory: Memory, states: State
+) -> _Found:
+    """Return the sum over pairs and what goes with it, without lost pairs if there are any.
+
+    Args:
+        losses: of both particles of every pair, [2, n].
+        total: from their differences, [n], to the weighted sum, [P].
+        begin_again: `(lost, memory, states) -> (memory, states)` for lost pairs, bool, [n].
+        memory: of the rule.
+        states: of the particles.
+    """
+
+    def without_lost(found: _Found) -> _Found:
+        difference = losses[0] - losses[1]
+        lost = ~jnp.isfinite(difference)
+        memory, states = begin_again(lost, found.memory, found.states)
+        mended = _Found(
+            done=jnp.array(True),
+            total=total(jnp.where(lost, 0, difference)),
+            loss=losses.mean(where=~lost),
+            num_lost=jnp.sum(lost, dtype=jnp.int32),
+            memory=memory,
+            states=states,
+        )
+        return alike(mended, found)
+
+    everything = total(losses[0] - losses[1])
+    done = all_finite(everything)
+    none = jnp.zeros_like(done, jnp.int32)
+    found = _Found(done, everything, losses.mean(), none, memory, states)
+    # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
+    return jax.lax.while_loop(lambda found: ~found.done, without_lost, found)

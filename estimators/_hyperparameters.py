@@ -124,11 +124,12 @@ def check_horizon(task: Task, who: str) -> int:
 def check_es_options(
     task: Task,
     stores: bool,
+    *,
     num_particles: int,
     sigma: float,
     truncation: int,
-    breakstep: bool,
-    chunk_size: int | None,
+    breakstep: bool = False,
+    chunk_size: int | None = None,
 ) -> tuple[int, Any, int, bool, int | None]:
     """Return the hyperparameters of antithetic ES from N on, with Python's own numbers.
 

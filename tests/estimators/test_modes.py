@@ -10,20 +10,14 @@ import jax
 import numpy as np
 import pytest
 
-import estimators
 from tests.helpers import toy_tasks
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(2)
-BUILDS = {
-    "full_es": {},
+OPTIONS = {
     "truncated_es": {"breakstep": True},
-    "pes": {},
     "es_single": {"chunk_size": 1},
     "es_gen": {"breakstep": True, "chunk_size": 2},
-    "tbptt": None,
-    "rtrl": None,
-    "uoro": None,
 }
 
 
@@ -40,10 +34,7 @@ MODES = {"all checks": CHECKS, "no jit": (jax.disable_jit,)}
 
 def gradients(name, key):
     task = toy_tasks.noisy(4)
-    if BUILDS[name] is None:
-        estimator = getattr(estimators, name)(task, truncation=2)
-    else:
-        estimator = toy_tasks.es(name, task, 2, **BUILDS[name])
+    estimator = toy_tasks.build(name, task, 2, **OPTIONS.get(name, {}))
     theta = task.init_theta(key)
     state, step, all_steps = estimator.init(key, theta), jax.jit(estimator.step), []
     for i in range(2):
@@ -58,7 +49,7 @@ def plain(name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", toy_tasks.EIGHT)
 def test_a_switch_changes_nothing(name, mode):
     expected = plain(name)
     with contextlib.ExitStack() as stack:
@@ -67,7 +58,7 @@ def test_a_switch_changes_nothing(name, mode):
         np.testing.assert_allclose(gradients(name, KEY), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", toy_tasks.EIGHT)
 def test_other_generators_of_random_numbers_work(name):
     """Also with raw keys, which are of another size there."""
     with jax.default_prng_impl("unsafe_rbg"):
