@@ -12,10 +12,13 @@ truncation=1)`. Notation, the same in code, configuration, tables and axis label
     outer_step      -       one update of θ
     inner_steps     -       compute: inner steps summed over particles
 
+A state is a tree of arrays and typed PRNG keys. `to_arrays(state)` has the numbers of the keys in
+their place, for pickle, flax.serialization or orbax; `from_arrays` gives the state back.
+
 The NRES paper (Li et al., 2023) calls K `W` and uses K for the length of noise reuse.
 """
 
-from estimators.base import Estimator, Info
+from estimators.base import Estimator, Info, from_arrays, to_arrays
 from estimators.es_gen import es_gen
 from estimators.es_single import es_single
 from estimators.full_es import full_es
@@ -30,10 +33,12 @@ __all__ = [
     "Info",
     "es_gen",
     "es_single",
+    "from_arrays",
     "full_es",
     "pes",
     "rtrl",
     "tbptt",
+    "to_arrays",
     "truncated_es",
     "uoro",
 ]

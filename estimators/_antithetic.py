@@ -10,28 +10,29 @@ One step of any of them (Eq. 3, Algorithms 1, 2 and 4):
 The difference of a pair's losses is formed **before** it is weighted: at small σ it is tiny, and a
 float32 sum of weighted losses would round it away. A problem that never ends begins once, in
 `init`, from the unperturbed θ, so the gradient leaves out how s_0 depends on θ.
+
+A pair is lost if the difference of its losses is not finite. It then adds 0 to the sum of step 4,
+which is still divided by N. So the estimate is biased: towards the perturbations that keep losses
+finite, and towards 0 by the share of lost pairs. A pair stays lost until its inner problem ends.
+In a problem that never ends it begins again at once, from s_0(θ ± ε) with the ε that it has: new
+ones would leave, in time, only such ε that keep losses finite. It cannot begin from the mean of the
+others' states, which may hold integers or keys.
 """
 
-import math
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, NotRequired, Required, TypedDict
+from typing import Any, NamedTuple, NotRequired, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from estimators._clock import Clock, advanced, ended, first_clock, restarted, where_begun
+from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
+from estimators._hyperparameters import check_count, check_es_options
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
-from estimators.base import (
-    Estimator,
-    Info,
-    all_finite,
-    check_horizon,
-    check_truncation,
-    make_estimator,
-)
-from tasks.base import Array, Key, State, Task, Theta, stream
+from estimators._theta import flatten
+from estimators.base import Estimator, Info, all_finite, make_estimator
+from tasks.base import Array, Key, State, Task, Theta, alike, stream
 
 Fresh = Callable[[], Array]
 Memory = Any
@@ -118,16 +119,31 @@ class Sample(NamedTuple):
     epsilon: Array | None
 
 
+class _Found(NamedTuple):
+    """What an update finds, before and after lost pairs are left out.
+
+    Attributes:
+        done: bool scalar, whether the sum is finite, or lost pairs have been left out of it.
+        total: Σ_pairs w (L(θ + ε) - L(θ - ε)), flat, [P].
+        loss: float scalar, the mean over particles.
+        num_lost: int32 scalar, pairs that are left out.
+        memory: of the rule.
+        states: of the particles.
+    """
+
+    done: Array
+    total: Array
+    loss: Array
+    num_lost: Array
+    memory: Memory
+    states: State
+
+
 def antithetic_es(
     task: Task,
     rule: Rule,
     paths: Callable[..., Paths] = persistent_paths,
-    *,
-    num_particles: int,
-    sigma: float,
-    truncation: int,
-    breakstep: bool = False,
-    chunk_size: int | None = None,
+    **options: Unpack[ESOptions],
 ) -> Estimator:
     """Build an antithetic ES estimator from its rule.
 
@@ -135,35 +151,34 @@ def antithetic_es(
         task: the inner problem.
         rule: how perturbations are drawn, remembered and weighted.
         paths: how states move: one path per particle, or `mean_path` (truncated ES).
-        num_particles: N; this and what follows are explained in `ESOptions`.
-        sigma: σ.
-        truncation: K.
-        breakstep: whether every pair has an inner problem of its own.
-        chunk_size: particles that run at a time on a CPU.
+        **options: hyperparameters.
 
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
-    _check(task, rule, num_particles, sigma, truncation, breakstep, chunk_size)
+    num_particles, sigma, truncation, breakstep, chunk_size = check_es_options(
+        task, rule.stores, **options
+    )
     layout = Layout(num_particles // 2, chunk_size, sigma)
-    clock_shape = (layout.num_pairs,) if breakstep else ()
     path = paths(task, truncation, layout, breakstep)
+    num_paths = 2 * layout.num_pairs + path.extra_unrolls
+    check_count(num_paths, truncation)
 
     def draw(key: Key, theta: Theta) -> Array:
-        return layout.draw(stream(key, "epsilon"), ravel_pytree(theta)[0], rule.stores)
+        return layout.draw(stream(key, "epsilon"), flatten(theta)[0], rule.stores)
 
     def sample(key: Key, theta: Theta) -> Sample:
         return Sample(key, draw(key, theta) if rule.redraws else None)
 
     def init(key: Key, theta: Theta) -> ESState:
-        flat, unravel = ravel_pytree(theta)
-        clock = first_clock(key, task.horizon, clock_shape)
+        flat, unravel = flatten(theta)
+        clock = first_clock(key, task.horizon, (layout.num_pairs,) if breakstep else ())
         epsilon = draw(key, theta)
         states = path.begin(unravel, flat, layout.zero(flat), clock)
         return ESState(clock, rule.begin(lambda: epsilon), states)
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
-        flat, unravel = ravel_pytree(theta)
+        flat, unravel = flatten(theta)
         clock, memory, states = state
 
         def fresh() -> Array:
@@ -174,54 +189,100 @@ def antithetic_es(
             memory = where_begun(begins, lambda: rule.begin(fresh), memory, layout.pair_axis)
         j = layout.along_pairs(clock.t // truncation)
         memory, epsilon, weight = rule.unroll(fresh, memory, j)
+
+        def begin() -> State:
+            return path.begin(unravel, flat, epsilon, clock)
+
         if task.horizon is not None:
-            states = where_begun(
-                begins, lambda: path.begin(unravel, flat, epsilon, clock), states, path.state_axis
-            )
+            states = where_begun(begins, begin, states, path.state_axis)
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
-        difference = losses[0] - losses[1]
-        total = layout.weighted_sum(difference, weight, flat)
-        gradient = total / (2 * layout.num_pairs * jnp.asarray(sigma, flat.dtype) ** 2)
+        again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, jnp.zeros_like(j))
+        total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
+        found = _found(losses, total, again if task.horizon is None else _stay, memory, states)
+        scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
+        gradient = unravel(found.total / scale)
         clock, steps = advanced(clock, truncation)
         info = Info(
-            loss=losses.mean(),
-            inner_steps=(2 * layout.num_pairs + path.extra_unrolls) * steps,
+            loss=found.loss,
+            inner_steps=num_paths * steps,
             num_resets=jnp.sum(begins, dtype=jnp.int32),
             finite=all_finite(gradient),
             steps=steps,
             ended=ended(clock).all(),
+            nonfinite_pairs=found.num_lost,
         )
-        return unravel(gradient), ESState(clock, memory, states), info
+        return gradient, ESState(clock, found.memory, found.states), info
 
     return make_estimator(init, update, truncation, sample)
 
 
-def _check(
-    task: Task,
+def _lost_begin_again(
     rule: Rule,
-    num_particles: int,
-    sigma: float,
-    truncation: int,
-    breakstep: bool,
-    chunk_size: int | None,
-) -> None:
-    """Raise ValueError, with the numbers in it, if a hyperparameter is out of its range."""
-    if num_particles < 2 or num_particles % 2:
-        raise ValueError(
-            f"num_particles={num_particles} must be even and at least 2: "
-            f"particles come in antithetic pairs; try {max(2, num_particles + num_particles % 2)}"
+    layout: Layout,
+    path: Paths,
+    memory: Memory,
+    epsilon: Array,
+    begin: Callable[[], State],
+    zero: Array,
+) -> Callable[[Array, Memory, State], tuple[Memory, State]]:
+    """Return `(lost, memory, states) -> (memory, states)`, which begins a problem for lost pairs.
+
+    Args:
+        rule: tells what is remembered after a first unroll with ε.
+        layout: where the axis of pairs is.
+        path: where it is in states.
+        memory: of the rule, after this unroll.
+        epsilon: ε of this unroll.
+        begin: returns s_0(θ ± ε) of all pairs.
+        zero: j of a first unroll, in the shape in which rules get it.
+    """
+    first = rule.unroll(lambda: epsilon, rule.begin(lambda: epsilon), zero).memory
+    keeps = first is memory  # as in ES-Single; if it is left alone, the compiler copies nothing
+
+    def begin_again(lost: Array, memory: Memory, states: State) -> tuple[Memory, State]:
+        memory = memory if keeps else merged(lost, first, memory, layout.pair_axis)
+        lost = lost.all() if path.state_axis is None else lost
+        return memory, merged(lost, begin(), states, path.state_axis)
+
+    return begin_again
+
+
+def _stay(lost: Array, memory: Memory, states: State) -> tuple[Memory, State]:
+    """Leave lost pairs as they are, in a problem that ends."""
+    del lost
+    return memory, states
+
+
+def _found(
+    losses: Array, total: Callable, begin_again: Callable, memory: Memory, states: State
+) -> _Found:
+    """Return the sum over pairs and what goes with it, without lost pairs if there are any.
+
+    Args:
+        losses: of both particles of every pair, [2, n].
+        total: from their differences, [n], to the weighted sum, [P].
+        begin_again: `(lost, memory, states) -> (memory, states)` for lost pairs, bool, [n].
+        memory: of the rule.
+        states: of the particles.
+    """
+
+    def without_lost(found: _Found) -> _Found:
+        difference = losses[0] - losses[1]
+        lost = ~jnp.isfinite(difference)
+        memory, states = begin_again(lost, found.memory, found.states)
+        mended = _Found(
+            done=jnp.array(True),
+            total=total(jnp.where(lost, 0, difference)),
+            loss=losses.mean(where=~lost),
+            num_lost=jnp.sum(lost, dtype=jnp.int32),
+            memory=memory,
+            states=states,
         )
-    if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < math.inf:
-        raise ValueError(f"sigma={sigma} must be positive and finite: it is a standard deviation")
-    check_truncation(task, truncation)
-    if breakstep:
-        check_horizon(task, "breakstep=True")
-    if chunk_size is not None and not 1 <= chunk_size <= num_particles:
-        raise ValueError(
-            f"chunk_size={chunk_size} must lie between 1 and num_particles={num_particles}"
-        )
-    if chunk_size is None and not rule.stores:
-        raise ValueError(
-            "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
-            "chunk of particles at a time"
-        )
+        return alike(mended, found)
+
+    everything = total(losses[0] - losses[1])
+    done = all_finite(everything)
+    none = jnp.zeros_like(done, jnp.int32)
+    found = _Found(done, everything, losses.mean(), none, memory, states)
+    # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
+    return jax.lax.while_loop(lambda found: ~found.done, without_lost, found)

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from estimators._hyperparameters import LARGEST, Horizon, length
 from estimators.base import Info, all_finite
-from tasks.base import Array, Key, Theta, stream
+from tasks.base import Array, Key, Theta, alike, choose, shown, stream
 
-NEVER = 2**31 - 1  # `Clock.end` of an inner problem that never ends
-Horizon = int | Callable[[Key], Array] | None
+NEVER = LARGEST  # `Clock.end` of an inner problem that never ends
 
 
 class Clock(NamedTuple):
@@ -71,23 +72,19 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
     begins, keys = ended(clock), _problem_keys(key, shape)
     # T of a new problem. If lengths differ, the key that draws its initial state gives its length.
     if callable(horizon):
-        end = horizon(stream(keys, "init_state"))
+        end = _drawn_length(horizon, stream(keys, "init_state"))
     else:
-        end = jnp.full(shape, horizon, jnp.int32)
+        end = jnp.full(shape, length(horizon), jnp.int32)
     if shape:
-        (num_pairs,) = shape
-        # n times the unrolls in the first problem of pair i, before rounding: (i + 1) T/K.
-        unrolls = (jnp.arange(num_pairs, dtype=jnp.int32) + 1) * (horizon // truncation)
-        # Divide by n, rounding up: -(-a // n) is a/n rounded up. Then from unrolls to inner steps.
-        staggered = -(-unrolls // num_pairs) * truncation
         # Only the first problem, before which none has begun, is cut short.
+        staggered = jnp.asarray(_staggered(*shape, length(horizon), truncation))
         end = jnp.where(clock.problem == 0, staggered, end)
     # Where a problem begins, t, end and key are new ones; elsewhere the clock stays as it is.
     return begins, Clock(
         t=jnp.where(begins, 0, clock.t),
         end=jnp.where(begins, end, clock.end),
         problem=clock.problem + begins.astype(jnp.int32),
-        key=jnp.where(begins, keys, clock.key),
+        key=choose(begins, keys, clock.key),
     )
 
 
@@ -136,6 +133,7 @@ def path_info(
         finite=all_finite(gradient),
         steps=steps,
         ended=ended(clock),
+        nonfinite_pairs=jnp.zeros((), jnp.int32),
     )
     return clock, info
 
@@ -152,14 +150,45 @@ def where_begun(begins: Array, new: Callable[[], Any], old: Any, axis: int = 0) 
         axis: the position of that axis.
     """
 
-    def merge(new_leaf: Array, old_leaf: Array) -> Array:
-        if begins.ndim == 0:
-            return new_leaf
-        shape = [1] * old_leaf.ndim
-        shape[axis] = begins.size
-        return jnp.where(begins.reshape(shape), new_leaf, old_leaf)
+    def some() -> Any:
+        return merged(begins, new(), old, axis) if begins.ndim else alike(new(), old)
 
-    return jax.lax.cond(begins.any(), lambda: jax.tree.map(merge, new(), old), lambda: old)
+    return jax.lax.cond(begins.any(), some, lambda: old)
+
+
+def merged(begins: Array, new: Any, old: Any, axis: int = 0) -> Any:
+    """Return `new` where a problem begins, and `old` elsewhere; arguments as in `where_begun`."""
+
+    def merge(new_leaf: Array, old_leaf: Array) -> Array:
+        shape = [1] * old_leaf.ndim
+        if begins.ndim:
+            shape[axis] = begins.size
+        return choose(begins.reshape(shape), new_leaf, old_leaf)
+
+    return jax.tree.map(merge, new, old)
+
+
+def _drawn_length(horizon: Callable[[Key], Array], key: Key) -> Array:
+    """Return T of the inner problem with this key, an int32 scalar.
+
+    Raises:
+        ValueError: the task gives something else than one whole number.
+    """
+    end = horizon(key)
+    if shown(end) not in ("int32[]", "int64[]", "uint32[]", "int16[]", "int8[]"):
+        raise ValueError(f"Task.horizon must return an int32 scalar; it returned {shown(end)}")
+    return jnp.asarray(end, jnp.int32)
+
+
+def _staggered(num_pairs: int, horizon: int, truncation: int) -> np.ndarray:
+    """Return the length of the first problem of every pair in breakstep, int32, [N/2].
+
+    It is counted in 64 bits: N/2 times the horizon can be more than an int32 holds.
+    """
+    # n times the unrolls in the first problem of pair i, before rounding: (i + 1) T/K.
+    unrolls = np.arange(1, num_pairs + 1, dtype=np.int64) * (horizon // truncation)
+    # Divide by n, rounding up: -(-a // n) is a/n rounded up. Then from unrolls to inner steps.
+    return (-(-unrolls // num_pairs) * truncation).astype(np.int32)
 
 
 def _problem_keys(key: Key, shape: tuple[int, ...]) -> Key:

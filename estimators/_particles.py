@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tasks.base import Array, Key, State
+from estimators._theta import Unravel
+from tasks.base import Array, Key, State, at_least_float32, has_dtype
 
 # With this many outer parameters or more, every pair draws its perturbation from a key of its own:
 # making the key costs next to nothing, compared with drawing so many numbers.
@@ -110,26 +111,31 @@ class Layout(NamedTuple):
             epsilon: the perturbation itself, the single 0 of `zero`, or the key to draw it.
             theta: θ, flat, [P]; only its shape and dtype matter.
         """
-        if not jnp.issubdtype(epsilon.dtype, jax.dtypes.prng_key):
+        if not has_dtype(epsilon, jax.dtypes.prng_key):
             return jnp.broadcast_to(epsilon, theta.shape)
         sigma = jnp.asarray(self.sigma, theta.dtype)
-        return sigma * jax.random.normal(epsilon, theta.shape, theta.dtype)
+        # The key is used again on purpose, and a clone says so to jax's check.
+        key = jax.random.clone(epsilon)
+        return sigma * jax.random.normal(key, theta.shape, theta.dtype)
 
     def weighted_sum(self, difference: Array, weight: Array, theta: Array) -> Array:
-        """Return Σ_pairs w (L(θ + ε) - L(θ - ε)), [P].
+        """Return Σ_pairs w (L(θ + ε) - L(θ - ε)), [P], in float64 if one of them is, else float32.
 
         Args:
             difference: L(θ + ε) - L(θ - ε), [n].
             weight: w in the shape of ε, or the keys of the perturbations that are w, [n].
             theta: θ, flat, [P]; only its shape and dtype matter.
         """
+        dtype = at_least_float32(difference.dtype, theta.dtype)
+        difference = difference.astype(dtype)
         if weight.ndim == 2:
+            weight = weight.astype(dtype)
             return difference @ weight if self.chunked else weight @ difference
 
         def add(total: Array, pair: tuple[Array, Key]) -> tuple[Array, None]:
-            return total + pair[0] * self.numbers(pair[1], theta), None
+            return total + pair[0] * self.numbers(pair[1], theta).astype(dtype), None
 
-        return jax.lax.scan(add, jnp.zeros_like(theta), (difference, weight))[0]
+        return jax.lax.scan(add, jnp.zeros_like(theta, dtype), (difference, weight))[0]
 
     def over_pairs(self, fn: Callable, context_mapped: bool) -> Callable:
         """Lift a function of one pair to all pairs.
@@ -153,7 +159,7 @@ class Layout(NamedTuple):
 
         return in_chunks if self.chunked else all_at_once
 
-    def over_particles(self, fn: Callable, context_mapped: bool, unravel: Callable) -> Callable:
+    def over_particles(self, fn: Callable, context_mapped: bool, unravel: Unravel) -> Callable:
         """Lift a function of one particle to both particles of every pair.
 
         Args:
@@ -176,14 +182,15 @@ class Layout(NamedTuple):
             return both_signs(context, perturbed, state)
 
         def in_chunks(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
-            mean = unravel(theta)
+            mean = unravel.wide(theta)
 
             def one(x: tuple[Array, Array, State]) -> Any:
                 pair, sign, state = x
                 own = jax.tree.map(lambda leaf: leaf[pair], context) if context_mapped else context
                 # Add leaf by leaf: a flat θ ± ε would be written to memory, then its leaves again.
-                numbers = unravel(self.numbers(epsilon[pair], theta))
-                return fn(own, jax.tree.map(lambda m, e: m + sign * e, mean, numbers), state)
+                numbers = unravel.wide(self.numbers(epsilon[pair], theta))
+                perturbed = jax.tree.map(lambda m, e: m + sign * e, mean, numbers)
+                return fn(own, unravel.narrow(perturbed), state)
 
             # Use one map over all particles: a second one, over signs, would copy states once more.
             n = self.num_pairs

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from estimators._clock import Clock
 from estimators._particles import Layout
+from estimators._theta import Unravel
 from tasks.base import Array, State, Task, Theta, stream, unroll
 
 
@@ -18,13 +19,13 @@ class Paths(NamedTuple):
         begin: `(unravel, θ, ε, clock) -> states` at the start of an inner problem; θ is flat, [P].
         advance: `(unravel, θ, ε, clock, states) -> (states, losses)`: K inner steps of every
             particle, and their summed losses, [2, n].
-        state_axis: axis of the pairs in the leaves of `states`.
+        state_axis: axis of the pairs in the leaves of `states`; None if all pairs share one state.
         extra_unrolls: unrolls per step that are run in addition to those of the N particles.
     """
 
     begin: Callable[..., State]
     advance: Callable[..., tuple[State, Array]]
-    state_axis: int
+    state_axis: int | None
     extra_unrolls: int
 
 
@@ -34,14 +35,14 @@ def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: boo
     In breakstep every pair has an inner problem of its own, and the clock has an axis of pairs.
     """
 
-    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
+    def begin(unravel: Unravel, theta: Array, epsilon: Array, clock: Clock) -> State:
         def one(clock: Clock, perturbed: Theta, _: None) -> State:
             return task.init_state(stream(clock.key, "init_state"), perturbed)
 
         return layout.over_particles(one, breakstep, unravel)(clock, theta, epsilon, None)
 
     def advance(
-        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
+        unravel: Unravel, theta: Array, epsilon: Array, clock: Clock, states: State
     ) -> tuple[State, Array]:
         def run(length: int, clock: Clock, states: State) -> tuple[State, Array]:
             def one(clock: Clock, perturbed: Theta, state: State) -> tuple[State, Array]:
@@ -74,14 +75,14 @@ def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> P
     def over_paths(fn: Callable) -> Callable:
         return layout.over_pairs(fn, context_mapped=True) if breakstep else fn
 
-    def begin(unravel: Callable, theta: Array, epsilon: Array, clock: Clock) -> State:
+    def begin(unravel: Unravel, theta: Array, epsilon: Array, clock: Clock) -> State:
         def one(clock: Clock) -> State:
             return task.init_state(stream(clock.key, "init_state"), unravel(theta))
 
         return over_paths(one)(clock)
 
     def advance(
-        unravel: Callable, theta: Array, epsilon: Array, clock: Clock, states: State
+        unravel: Unravel, theta: Array, epsilon: Array, clock: Clock, states: State
     ) -> tuple[State, Array]:
         def one(context: tuple[Clock, State]) -> State:
             clock, state = context
@@ -92,5 +93,6 @@ def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> P
         )
         return over_paths(one)((clock, states)), losses
 
-    extra_unrolls = layout.num_pairs if breakstep else 1
-    return Paths(begin, advance, state_axis=layout.pair_axis, extra_unrolls=extra_unrolls)
+    if breakstep:
+        return Paths(begin, advance, state_axis=layout.pair_axis, extra_unrolls=layout.num_pairs)
+    return Paths(begin, advance, state_axis=None, extra_unrolls=1)

@@ -6,14 +6,25 @@ steps in one call of `sample`, then call `update` for each. That is faster, beca
 noise of one unroll costs more in overhead than in arithmetic.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from tasks.base import Array, Key, Task, Theta
+from estimators._hyperparameters import check_horizon, check_truncation
+from tasks.base import Array, Key, Theta, alike, has_dtype, varying_with
+
+__all__ = [
+    "Estimator",
+    "Info",
+    "all_finite",
+    "check_horizon",
+    "check_truncation",
+    "from_arrays",
+    "make_estimator",
+    "to_arrays",
+]
 
 State = Any
 Sample = Any
@@ -23,7 +34,8 @@ class Info(NamedTuple):
     """What one step of an estimator reports.
 
     Attributes:
-        loss: float scalar, loss summed over the unroll and averaged over particles.
+        loss: float scalar, loss summed over the unroll and averaged over particles; NaN if no pair
+            is left.
         inner_steps: int32 scalar, inner steps by which the particles' problems moved on, summed
             over particles; in truncated ES the mean paths count as well.
         num_resets: int32 scalar, inner problems begun in this step; the very first ones count.
@@ -31,6 +43,8 @@ class Info(NamedTuple):
         steps: int32 scalar, inner steps by which every inner problem moved on: K, or fewer where a
             problem with a length of its own came to its end.
         ended: bool scalar, whether every inner problem has now come to its end.
+        nonfinite_pairs: int32 scalar, antithetic pairs that the gradient leaves out, because the
+            losses of one or both particles are not finite; 0 for estimators without pairs.
     """
 
     loss: Array
@@ -39,6 +53,7 @@ class Info(NamedTuple):
     finite: Array
     steps: Array
     ended: Array
+    nonfinite_pairs: Array | int = 0
 
 
 class Estimator(NamedTuple):
@@ -69,6 +84,9 @@ def make_estimator(
 ) -> Estimator:
     """Return the `Estimator` whose `step` is `update` after `sample`.
 
+    Its `init` returns arrays of its own, whatever a task puts in a state: θ, a constant, one array
+    twice. So a state can be donated: `jax.jit(estimator.step, donate_argnums=2)`.
+
     Args:
         init: `Estimator.init`.
         update: `Estimator.update`.
@@ -76,39 +94,53 @@ def make_estimator(
         sample: `Estimator.sample`; by default the sample is the key itself.
     """
 
-    def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
-        return update(sample(key, theta), theta, state)
+    def owned_init(key: Key, theta: Theta) -> State:
+        return varying_with((key, theta), jax.tree.map(jnp.copy, init(key, theta)))
 
-    return Estimator(init, step, sample, update, truncation)
+    def like_update(sample: Sample, theta: Theta, state: State) -> tuple[Theta, State, Info]:
+        gradient, after, info = update(sample, theta, state)
+        return gradient, alike(after, state), info
+
+    def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
+        return like_update(sample(key, theta), theta, state)
+
+    return Estimator(owned_init, step, sample, like_update, truncation)
+
+
+def to_arrays(state: State) -> State:
+    """Return a state without PRNG keys, for what stores plain arrays: numpy, flax or orbax.
+
+    Args:
+        state: of an estimator, or any other tree of arrays.
+
+    Returns:
+        The same tree, with the uint32 numbers of a key in place of the key.
+    """
+
+    def plain(x: Array) -> Array:
+        return jax.random.key_data(x) if has_dtype(x, jax.dtypes.prng_key) else x
+
+    return jax.tree.map(plain, state)
+
+
+def from_arrays(arrays: State, like: State) -> State:
+    """Return the state that `to_arrays` was given.
+
+    Args:
+        arrays: what `to_arrays` returned, of jax or numpy.
+        like: any state of the estimator, say that of `init`: it tells which arrays are keys.
+    """
+
+    def restored(array: Array, like: Array) -> Array:
+        array = jnp.asarray(array)
+        if not has_dtype(like, jax.dtypes.prng_key):
+            return array
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))
+
+    return jax.tree.map(restored, arrays, like)
 
 
 def all_finite(tree: Any) -> Array:
     """Return whether every entry of every leaf is finite, a bool scalar."""
     leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
-    return jnp.stack(leaves).all()
-
-
-def check_truncation(task: Task, truncation: int) -> None:
-    """Raise ValueError unless K is positive and divides the horizon T, where there is one."""
-    if truncation < 1:
-        raise ValueError(f"truncation={truncation} must be at least 1")
-    if isinstance(task.horizon, int) and task.horizon % truncation:
-        small = [k for k in range(1, math.isqrt(task.horizon) + 1) if task.horizon % k == 0]
-        divisors = sorted({*small, *(task.horizon // k for k in small)})
-        nearest = min(divisors, key=lambda k: abs(k - truncation))
-        raise ValueError(
-            f"horizon={task.horizon} is not a multiple of truncation={truncation}; "
-            f"the nearest truncation that divides it is {nearest}"
-        )
-
-
-def check_horizon(task: Task, who: str) -> None:
-    """Raise ValueError unless all inner problems of the task have one length T.
-
-    Args:
-        task: to check.
-        who: what needs the length; the error message begins with it.
-    """
-    if not isinstance(task.horizon, int):
-        this = "this one never ends" if task.horizon is None else "here each has its own"
-        raise ValueError(f"{who} needs a task with a horizon that its problems share: {this}")
+    return jnp.stack(leaves).all() if leaves else jnp.array(True)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from estimators._antithetic import ESOptions, Fresh, Rule, Unroll, antithetic_es
+from estimators._hyperparameters import integer
 from estimators.base import Estimator
 from tasks.base import Array, Task
 
@@ -43,8 +44,7 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
     Raises:
         ValueError: a hyperparameter is out of the range given here.
     """
-    if resample_every < 1:
-        raise ValueError(f"resample_every={resample_every} must be at least 1 (1 is PES)")
+    resample_every = integer("resample_every", resample_every)
 
     def begin(fresh: Fresh) -> tuple[Array, Array]:
         zero = jnp.zeros_like(fresh())

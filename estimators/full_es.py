@@ -35,12 +35,12 @@ def full_es(
     Raises:
         ValueError: the task has no such horizon, or a hyperparameter is out of the range given.
     """
-    check_horizon(task, "full_es")
+    horizon = check_horizon(task, "full_es")
     return es_single(
         task,
         num_particles=num_particles,
         sigma=sigma,
-        truncation=task.horizon,
+        truncation=horizon,
         breakstep=breakstep,
         chunk_size=chunk_size,
     )

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators._theta import flatten, parted
 from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
@@ -21,12 +21,12 @@ class RTRLState(NamedTuple):
     Attributes:
         clock: where the inner problem stands, scalars.
         state: s_t.
-        jacobian: J_t, the tree of s_t with a leading axis of length P.
+        jacobian: J_t, of the floating-point leaves of s_t, with a leading axis of length P.
     """
 
     clock: Clock
     state: State
-    jacobian: State
+    jacobian: list[Array]
 
 
 def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
@@ -47,42 +47,54 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
     Raises:
         ValueError: K is below 1 or does not divide the horizon.
     """
-    check_truncation(task, truncation)
+    truncation = check_truncation(task, truncation)
 
-    def begin(theta: Theta, clock: Clock) -> tuple[State, State]:
-        flat, unravel = ravel_pytree(theta)
+    def begin(theta: Theta, clock: Clock) -> tuple[State, list[Array]]:
+        flat, unravel = flatten(theta)
 
-        def state_of(flat: Array) -> State:
-            return task.init_state(stream(clock.key, "init_state"), unravel(flat))
+        def state_of(flat: Array) -> tuple[list[Array], State]:
+            state = task.init_state(stream(clock.key, "init_state"), unravel(flat))
+            return parted(state)[0], state
 
-        def column(tangent: Array) -> tuple[State, State]:
-            return jax.jvp(state_of, (flat,), (tangent,))
+        def column(tangent: Array) -> tuple[list[Array], State]:
+            return jax.jvp(state_of, (flat,), (tangent,), has_aux=True)[1:]
 
         # A unit vector for each outer parameter gives s_0 and the columns of J_0 = ds_0/dθ.
-        return jax.vmap(column, out_axes=(None, 0))(jnp.eye(flat.size, dtype=flat.dtype))
+        jacobian, state = jax.vmap(column, out_axes=(0, None))(_units(flat))
+        return state, jacobian
 
     def init(key: Key, theta: Theta) -> RTRLState:
         clock = first_clock(key, task.horizon)
         return RTRLState(clock, *begin(theta, clock))
 
     def update(key: Key, theta: Theta, state: RTRLState) -> tuple[Theta, RTRLState, Info]:
-        flat, unravel = ravel_pytree(theta)
+        flat, unravel = flatten(theta)
         begins, clock = restarted(state.clock, key, task.horizon, truncation)
         start, jacobian = where_begun(
             begins, lambda: begin(theta, clock), (state.state, state.jacobian)
         )
 
-        def forward(flat: Array, state: State) -> tuple[State, Array]:
-            return unroll(task.step, clock.key, unravel(flat), state, clock.t, truncation)
+        floats, others, whole = parted(start)
 
-        def column(tangent: Array, state_tangent: State) -> tuple:
-            return jax.jvp(forward, (flat, start), (tangent, state_tangent))
+        def forward(flat: Array, floats: list[Array]) -> tuple[tuple[list[Array], Array], State]:
+            state = whole(floats, others)
+            end, loss = unroll(task.step, clock.key, unravel(flat), state, clock.t, truncation)
+            return (parted(end)[0], loss), (end, loss)
+
+        def column(tangent: Array, state_tangent: list[Array]) -> tuple:
+            return jax.jvp(forward, (flat, floats), (tangent, state_tangent), has_aux=True)[1:]
 
         # A unit vector and the column of J that it stands for go through the K steps together, and
         # become the same column of the new J and an entry of the gradient.
-        eye = jnp.eye(flat.size, dtype=flat.dtype)
-        (end, loss), (jacobian, gradient) = jax.vmap(column, out_axes=(None, 0))(eye, jacobian)
+        columns = jax.vmap(column, out_axes=(0, None))(_units(flat), jacobian)
+        (jacobian, gradient), (end, loss) = columns
+        gradient = unravel(gradient)
         clock, info = path_info(clock, truncation, begins, loss, gradient)
-        return unravel(gradient), RTRLState(clock, end, jacobian), info
+        return gradient, RTRLState(clock, end, jacobian), info
 
     return make_estimator(init, update, truncation)
+
+
+def _units(flat: Array) -> Array:
+    """Return the unit vectors of the outer parameters, [P, P]."""
+    return jnp.eye(flat.size, dtype=flat.dtype)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 
 from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators._theta import widen
 from estimators.base import Estimator, Info, check_truncation, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
@@ -43,24 +44,30 @@ def tbptt(task: Task, *, truncation: int) -> Estimator:
     Raises:
         ValueError: K is below 1 or does not divide the horizon.
     """
-    check_truncation(task, truncation)
+    truncation = check_truncation(task, truncation)
 
     def begin(theta: Theta, clock: Clock) -> State:
         return task.init_state(stream(clock.key, "init_state"), theta)
 
     def init(key: Key, theta: Theta) -> TBPTTState:
+        widen(theta)
         clock = first_clock(key, task.horizon)
         return TBPTTState(clock, begin(theta, clock))
 
     def update(key: Key, theta: Theta, state: TBPTTState) -> tuple[Theta, TBPTTState, Info]:
         begins, clock = restarted(state.clock, key, task.horizon, truncation)
+        wide, narrow = widen(theta)
 
-        def loss(theta: Theta) -> tuple[Array, State]:
-            start = where_begun(begins, lambda: begin(theta, clock), state.state)
-            end, loss = unroll(task.step, clock.key, theta, start, clock.t, truncation)
+        def step(key: Key, wide: Theta, state: State, t: Array) -> tuple[State, Array]:
+            return task.step(key, narrow(wide), state, t)
+
+        def loss(wide: Theta) -> tuple[Array, State]:
+            start = where_begun(begins, lambda: begin(narrow(wide), clock), state.state)
+            end, loss = unroll(step, clock.key, wide, start, clock.t, truncation)
             return loss, end
 
-        (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(theta)
+        (value, end), gradient = jax.value_and_grad(loss, has_aux=True)(wide)
+        gradient = narrow(gradient)
         clock, info = path_info(clock, truncation, begins, value, gradient)
         return gradient, TBPTTState(clock, end), info
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
+from estimators._theta import flatten, parted
 from estimators.base import Estimator, Info, check_truncation, make_estimator
-from tasks.base import Array, Key, State, Task, Theta, stream
+from tasks.base import Array, Key, State, Task, Theta, inner_step, stream, varying_with
 
 STABILISER = 1e-7  # keeps the ratio of two norms finite; as in the code of the PES paper
 
@@ -27,7 +27,7 @@ class UOROState(NamedTuple):
     Attributes:
         clock: where the inner problem stands, scalars.
         state: s_t, S numbers.
-        state_factor: s̃, flat, [S].
+        state_factor: s̃, flat, [S]: the floating-point leaves of a state.
         theta_factor: θ̃, flat, [P].
     """
 
@@ -44,7 +44,7 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
     vector-Jacobian products; the memory is S + P numbers, S being those of a state.
 
     Args:
-        task: the inner problem, differentiable in θ and s; the leaves of s are floating-point.
+        task: the inner problem, differentiable in θ and s.
         truncation: K >= 1, inner steps per unroll; divides the horizon T if there is one.
 
     Returns:
@@ -54,21 +54,22 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
     Raises:
         ValueError: K is below 1 or does not divide the horizon.
     """
-    check_truncation(task, truncation)
+    truncation = check_truncation(task, truncation)
 
     def signs(key: Key, like: Array) -> Array:
         return jax.random.rademacher(key, like.shape, like.dtype)
 
     def begin(key: Key, theta: Theta, clock: Clock) -> tuple[State, Array, Array]:
         """Return s_0 and factors of ds_0/dθ."""
-        flat, unravel = ravel_pytree(theta)
+        state = task.init_state(stream(clock.key, "init_state"), theta)
+        flat, unravel = flatten(theta, parted(state)[0])
 
-        def start(flat: Array) -> State:
-            return task.init_state(stream(clock.key, "init_state"), unravel(flat))
+        def start(flat: Array) -> tuple[Array, State]:
+            state = task.init_state(stream(clock.key, "init_state"), unravel(flat))
+            return varying_with(key, flatten(parted(state)[0], theta)[0]), state
 
-        state = start(flat)
-        _, pull = jax.vjp(lambda flat: ravel_pytree(start(flat))[0], flat)
-        nu = signs(stream(key, "first_signs"), ravel_pytree(state)[0])
+        flat_state, pull, state = jax.vjp(start, flat, has_aux=True)
+        nu = signs(stream(key, "first_signs"), flat_state)
         return state, nu, pull(nu)[0]
 
     def init(key: Key, theta: Theta) -> UOROState:
@@ -76,23 +77,27 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
         return UOROState(clock, *begin(key, theta, clock))
 
     def update(key: Key, theta: Theta, state: UOROState) -> tuple[Theta, UOROState, Info]:
-        flat, unravel = ravel_pytree(theta)
+        flat, unravel = flatten(theta, parted(state.state)[0])
         begins, clock = restarted(state.clock, key, task.horizon, truncation)
         start = where_begun(begins, lambda: begin(key, theta, clock), tuple(state[1:]))
 
-        def inner_step(carry: tuple, k: Array) -> tuple[tuple, tuple[Array, Array]]:
+        def advance(carry: tuple, k: Array) -> tuple[tuple, tuple[Array, Array]]:
             state, state_factor, theta_factor = carry
-            t = clock.t + k
-            flat_state, to_state = ravel_pytree(state)
+            floats, others, whole = parted(state)
+            flat_state, to_floats = flatten(floats, theta)
 
-            def forward(flat: Array, flat_state: Array) -> tuple[Array, Array]:
-                step_key = jax.random.fold_in(clock.key, t)
-                end, loss = task.step(step_key, unravel(flat), to_state(flat_state), t)
-                return ravel_pytree(end)[0], loss
+            def forward(flat: Array, flat_state: Array) -> tuple[tuple[Array, Array], State]:
+                start, t = whole(to_floats(flat_state), others), clock.t + k
+                end, loss = inner_step(task.step, clock.key, unravel(flat), start, t)
+                return (flatten(parted(end)[0], theta)[0], loss.astype(flat.dtype)), end
 
             # pushed = (∂f/∂s) s̃, slope = ∂L/∂s · s̃
-            _, (pushed, slope) = jax.jvp(lambda s: forward(flat, s), (flat_state,), (state_factor,))
-            (end, loss), pull = jax.vjp(lambda flat: forward(flat, flat_state), flat)
+            _, (pushed, slope), _ = jax.jvp(
+                lambda s: forward(flat, s), (flat_state,), (state_factor,), has_aux=True
+            )
+            (end, loss), pull, state = jax.vjp(
+                lambda flat: forward(flat, flat_state), flat, has_aux=True
+            )
             nu = signs(jax.random.fold_in(stream(key, "signs"), k), end)
             # pulled = νᵀ(∂f/∂θ), direct = ∂L/∂θ
             (pulled,) = pull((nu, jnp.zeros_like(loss)))
@@ -101,14 +106,14 @@ def uoro(task: Task, *, truncation: int = 1) -> Estimator:
             # keep = ρ₀, add = ρ₁
             keep, add = _balance(theta_factor, pushed), _balance(pulled, nu)
             factors = keep * pushed + add * nu, theta_factor / keep + pulled / add
-            return (to_state(end), *factors), (loss, gradient)
+            return (state, *factors), (loss, gradient)
 
         end, (losses, gradients) = jax.lax.scan(
-            inner_step, start, jnp.arange(truncation, dtype=jnp.int32)
+            advance, start, jnp.arange(truncation, dtype=jnp.int32)
         )
-        gradient = gradients.sum(axis=0)
+        gradient = unravel(gradients.sum(axis=0))
         clock, info = path_info(clock, truncation, begins, losses.sum(), gradient)
-        return unravel(gradient), UOROState(clock, *end), info
+        return gradient, UOROState(clock, *end), info
 
     return make_estimator(init, update, truncation)
 

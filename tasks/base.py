@@ -1,4 +1,4 @@
-"""The contract of an inner problem, and the two helpers every task and estimator shares.
+"""The contract of an inner problem, and the helpers that tasks and estimators share.
 
 An inner problem is an unrolled computation graph s_t = f(s_{t-1}, x_t; θ) with losses L_t (Eqs. 1
 and 2 of the paper). A `Task` is a tuple of pure functions of arrays: whatever is random comes from
@@ -25,7 +25,8 @@ class Task(NamedTuple):
         init_theta: `key -> θ_0`, outer parameters: any pytree of floating-point arrays.
         init_state: `(key, θ) -> s_0`, a pytree of arrays of constant structure.
         step: `(key, θ, s, t) -> (s', L_t)`: one inner step; `t` counts the steps already taken
-            (0 in the first one) and L_t is a scalar.
+            (0 in the first one). s' has the tree, shapes and dtypes of s, and L_t is one number;
+            estimators convert it to float32, unless its dtype is wider.
         horizon: T, inner steps in an inner problem; `None`: it never ends. Where inner problems
             differ in length it is a function, `key -> T` (int32 scalar), which gives the length of
             the inner problem that `init_state(key, θ)` begins; from t = T on, `step` then returns
@@ -68,14 +69,144 @@ class Curriculum(NamedTuple):
     final_status: str
 
 
+def typed(key: Key) -> Key:
+    """Return a PRNG key as `jax.random.key` makes it; `jax.random.PRNGKey` makes the other kind.
+
+    Args:
+        key: typed, or the uint32 numbers of one; equal numbers make equal keys.
+    """
+    return key if has_dtype(key, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+
+
 def stream(key: Key, name: str) -> Key:
     """Return a key that depends on `key` and a name alone: the same one in every process.
 
     Args:
-        key: scalar typed PRNG key.
+        key: scalar PRNG key.
         name: what the randomness is for, e.g. `"epsilon"`.
     """
-    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+    return jax.random.fold_in(typed(key), zlib.crc32(name.encode()))
+
+
+def inner_step(
+    step: Callable[[Key, Theta, State, Array], tuple[State, Array]],
+    key: Key,
+    theta: Theta,
+    state: State,
+    t: Array,
+) -> tuple[State, Array]:
+    """Run one inner step of a task, and check what it returns.
+
+    Args:
+        step: `Task.step`; its key is `fold_in(key, t)`.
+        key: scalar key of the inner problem.
+        theta: outer parameters.
+        state: s_t.
+        t: int32 scalar, inner steps already taken.
+
+    Returns:
+        s_{t+1} and L_{t+1}, a scalar, float64 if the step returns that, else float32.
+
+    Raises:
+        ValueError: the step does not return a state like the one it was given, and one number.
+    """
+    returned = step(jax.random.fold_in(typed(key), t), theta, state, t)
+    wanted = "Task.step must return (state, loss): a state like the one it is given, and one number"
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise ValueError(f"{wanted}; it returned {shown(returned)}")
+    after, loss = returned
+    if jax.tree.structure(after) != jax.tree.structure(state):
+        raise ValueError(
+            f"{wanted}; it was given the state {shown(state)}, and returned ({shown(after)}, "
+            f"{shown(loss)})"
+        )
+    old = jax.tree_util.tree_leaves_with_path(state)
+    for (path, before), leaf in zip(old, jax.tree.leaves(after), strict=True):
+        if shown(leaf) != shown(before):
+            name = f"state{jax.tree_util.keystr(path)}"
+            raise ValueError(f"{wanted}; {name} was {shown(before)}, and came back {shown(leaf)}")
+    if not has_dtype(loss, jnp.floating, jnp.integer, jnp.bool_) or jnp.shape(loss):
+        raise ValueError(f"{wanted}; it returned {shown(loss)} for the loss")
+    loss = jnp.asarray(loss)
+    return alike(after, state), loss.astype(at_least_float32(loss.dtype))
+
+
+def choose(where: Array | bool, new: Array, old: Array) -> Array:
+    """Return `new` where it says so, else `old`: `jnp.where`, which also takes typed PRNG keys.
+
+    Keys are chosen by their numbers: jax's check for keys that are used twice counts a choice
+    between keys as a use of both.
+
+    Args:
+        where: bool; broadcasts against the other two.
+        new: array or keys.
+        old: like `new`.
+    """
+    if not has_dtype(new, jax.dtypes.prng_key):
+        return jnp.where(where, new, old)
+    numbers = jnp.where(
+        jnp.expand_dims(where, -1), jax.random.key_data(new), jax.random.key_data(old)
+    )
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(new))
+
+
+def varying_with(sources: Any, tree: Any) -> Any:
+    """Return `tree`, which under `jax.shard_map` may vary over axes over which `sources` vary.
+
+    There jax distinguishes the types of what varies between devices and of what does not. Elsewhere
+    nothing is done.
+    """
+    no = jnp.zeros((), bool)
+    for source in jax.tree.leaves(sources):
+        no = no | jnp.any(jnp.zeros_like(source, bool))
+    if jax.typeof(no) == jax.typeof(jnp.zeros((), bool)):
+        return tree
+    return jax.tree.map(lambda leaf: choose(no, leaf, leaf), tree)
+
+
+def alike(new: Any, old: Any) -> Any:
+    """Return `new`, which under `jax.shard_map` may vary over the axes over which `old` varies.
+
+    A loop must hand on the types that it was given. Elsewhere nothing is done.
+
+    Args:
+        new: tree of arrays.
+        old: a tree with the same shapes and dtypes.
+    """
+
+    def leaf(new: Array, old: Array) -> Array:
+        if jax.typeof(new) == jax.typeof(old):
+            return new
+        return choose(False, jax.lax.stop_gradient(old), new)
+
+    return jax.tree.map(leaf, new, old)
+
+
+def has_dtype(x: Any, *kinds: Any) -> bool:
+    """Return whether `x` is an array, or a Python number, of one of these kinds of dtypes."""
+    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float | complex):
+        return False
+    dtype = x.dtype if hasattr(x, "dtype") else jnp.result_type(type(x))
+    return any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
+def at_least_float32(*dtypes: Any) -> Any:
+    """Return the dtype in which to compute with arrays of these dtypes: float64 if one is that."""
+    return jnp.float64 if jnp.float64 in dtypes else jnp.float32
+
+
+def shown(tree: Any) -> str:
+    """Return a tree on one line, with dtype and shape in place of each array: `float32[3]`."""
+
+    def leaf(x: Any) -> str:
+        if hasattr(x, "dtype"):
+            return f"{x.dtype}{list(x.shape)}"
+        return (
+            f"{jnp.asarray(x).dtype}[]" if isinstance(x, bool | int | float) else type(x).__name__
+        )
+
+    text = " ".join(str(jax.tree.map(leaf, tree)).replace("'", "").split())
+    return text if len(text) < 300 else f"{text[:297]}..."
 
 
 def unroll(
@@ -101,10 +232,13 @@ def unroll(
 
     Returns:
         s_{t+K} and L_{t+1} + ... + L_{t+K}, a scalar.
+
+    Raises:
+        ValueError: as `inner_step`.
     """
 
     def body(state: State, t: Array) -> tuple[State, Array]:
-        return step(jax.random.fold_in(key, t), theta, state, t)
+        return inner_step(step, key, theta, state, t)
 
     if length == 1:
         return body(state, t)

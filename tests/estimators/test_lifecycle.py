@@ -7,6 +7,7 @@ import pytest
 
 import estimators
 import tasks
+from estimators.base import from_arrays, to_arrays
 from tests.helpers import toy_tasks
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
@@ -182,16 +183,11 @@ def test_the_structure_of_a_state_is_constant(name, chunk_size, endless):
 
 def through_a_file(state, path):
     """Write the bits of a state to a file and return the state that is read from it."""
-    leaves, tree = jax.tree.flatten(state)
-    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
-    arrays = [
-        jax.random.key_data(leaf) if k else leaf for leaf, k in zip(leaves, is_key, strict=True)
-    ]
+    arrays, tree = jax.tree.flatten(to_arrays(state))
     np.savez(path, *map(np.asarray, arrays))
     with np.load(path) as stored:
-        arrays = [jnp.asarray(stored[name]) for name in stored.files]
-    leaves = [jax.random.wrap_key_data(a) if k else a for a, k in zip(arrays, is_key, strict=True)]
-    return jax.tree.unflatten(tree, leaves)
+        arrays = [stored[name] for name in stored.files]
+    return from_arrays(jax.tree.unflatten(tree, arrays), like=state)
 
 
 @pytest.mark.parametrize(

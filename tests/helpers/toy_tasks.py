@@ -12,6 +12,7 @@ import estimators
 from tasks.base import Task
 
 FIVE = ("full_es", "truncated_es", "pes", "es_single", "es_gen")
+EIGHT = (*FIVE, "tbptt", "rtrl", "uoro")
 
 
 def es(name, task, truncation, **options):
@@ -22,6 +23,13 @@ def es(name, task, truncation, **options):
     if name == "es_gen":
         options.setdefault("resample_every", 2)
     return getattr(estimators, name)(task, **options)
+
+
+def build(name, task, truncation=2, **options):
+    """Build any of the eight estimators by name; those with one path get no other options."""
+    if name not in FIVE:
+        return getattr(estimators, name)(task, truncation=truncation)
+    return es(name, task, truncation, **options)
 
 
 def step_keys(key, steps):

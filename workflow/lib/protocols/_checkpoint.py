@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from estimators.base import from_arrays, to_arrays
 from workflow.lib.common import store
 
 LOGGER = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Checkpoint:
             return None
         arrays, meta = stored
         leaves, structure = jax.tree.flatten(tree)
-        loaded = [_from_numpy(arrays[f"leaf/{i}"], leaf) for i, leaf in enumerate(leaves)]
+        loaded = from_arrays([arrays[f"leaf/{i}"] for i in range(len(leaves))], like=leaves)
         rows: list[dict[str, np.ndarray]] = [{} for _ in range(meta["points"])]
         for name, array in arrays.items():
             if name.startswith("rows/"):
@@ -72,7 +73,8 @@ class Checkpoint:
         """
         if time.monotonic() - self._saved < self.interval_s:
             return
-        arrays = {f"leaf/{i}": _to_numpy(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        leaves = jax.tree.leaves(to_arrays(tree))
+        arrays = {f"leaf/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         for i, row in enumerate(rows):
             arrays |= {f"rows/{i}/{name}": array for name, array in row.items()}
         meta = {
@@ -87,18 +89,3 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the file, once the result is written."""
         self.path.unlink(missing_ok=True)
-
-
-def _to_numpy(leaf: jax.Array) -> np.ndarray:
-    """Return an array, or the bits of a PRNG key, on the host."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
-
-
-def _from_numpy(array: np.ndarray, like: jax.Array) -> jax.Array:
-    """Return the array or PRNG key that `_to_numpy` turned into `array`; `like` tells which."""
-    leaf = jax.numpy.asarray(array)
-    if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(leaf)
-    return leaf

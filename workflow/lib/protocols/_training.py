@@ -1,20 +1,23 @@
 """Outer steps of one seed: estimate a gradient, update θ with it, and go on.
 
 At one seed, all estimators start from the same θ_0 and are evaluated on the same inner problem.
-Entries of a gradient that are not finite are set to 0, as the code of the PES paper does with NaN,
-and the gradients with such entries are counted.
+Entries of a gradient that are not finite are set to 0, as the code of the PES paper does with NaN.
+Updates that left out such entries, or pairs of particles, are counted.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from estimators.base import Info
 from tasks.base import Array, Key, Task, Theta, stream
 from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._compute import scan_samples, step_keys
+
+COUNTS = ("inner_steps", "nonfinite_pairs")
 
 
 class Carry(NamedTuple):
@@ -24,7 +27,7 @@ class Carry(NamedTuple):
         theta: outer parameters.
         optimizer: the outer optimizer's state.
         estimator: the estimator's state.
-        nonfinite: int32 scalar, gradients so far with entries that were set to 0.
+        nonfinite: int32 scalar, updates so far that left out entries or pairs: see `complete`.
         progress: of the task's curriculum, () without one.
     """
 
@@ -71,20 +74,22 @@ def train(
         first: int32 scalar, outer steps done before.
 
     Returns:
-        The state after these steps, and a dict of scalars: "loss" (summed over an unroll, averaged
-        over particles) and "gradient_norm", as means over these steps, and "inner_steps", int32,
-        as their sum.
+        The state after these steps, and a dict. Scalars, means over these steps: "loss" (summed
+        over an unroll, averaged over particles; NaN if an update left something out) and
+        "gradient_norm". Of every step, [num_steps], int32: "inner_steps" and "nonfinite_pairs",
+        which the host adds up.
     """
 
-    def update(carry: Carry, sample: Any) -> tuple[Carry, dict[str, Array]]:
+    def update(carry: Carry, sample: Any) -> tuple[Carry, tuple[dict, dict]]:
         carry, gradient, info = outer_step(task, factory, optimizer, carry, sample)
         norm = optax.tree.norm(gradient)
-        return carry, {"loss": info.loss, "gradient_norm": norm, "inner_steps": info.inner_steps}
+        loss = jnp.where(complete(info), info.loss, jnp.nan)
+        counts = {name: getattr(info, name) for name in COUNTS}
+        return carry, ({"loss": loss, "gradient_norm": norm}, counts)
 
     keys = step_keys(key, first + jnp.arange(num_steps, dtype=jnp.int32))
-    carry, infos = scan_samples(factory(task), update, carry, carry.theta, keys)
-    inner_steps = jnp.sum(infos.pop("inner_steps"), dtype=jnp.int32)
-    return carry, jax.tree.map(jnp.mean, infos) | {"inner_steps": inner_steps}
+    carry, (values, counts) = scan_samples(factory(task), update, carry, carry.theta, keys)
+    return carry, jax.tree.map(jnp.mean, values) | counts
 
 
 def outer_step(
@@ -117,8 +122,22 @@ def outer_step(
     gradient = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), gradient)
     updates, optimizer_state = optimizer.update(gradient, carry.optimizer, carry.theta)
     theta = optax.apply_updates(carry.theta, updates)
-    nonfinite = carry.nonfinite + (~info.finite).astype(jnp.int32)
+    nonfinite = carry.nonfinite + (~complete(info)).astype(jnp.int32)
     return Carry(theta, optimizer_state, state, nonfinite, progress), gradient, info
+
+
+def complete(info: Info) -> Array:
+    """Return whether an estimate is finite and of all pairs, a bool scalar."""
+    return info.finite & (info.nonfinite_pairs == 0)
+
+
+def take_counts(measured: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Take the counts out of what `train` returned, and add them up over steps, int64, [seeds].
+
+    An int32 would not hold them: N K can be millions, and there can be millions of steps.
+    """
+    counts = {name: np.asarray(measured.pop(name), np.int64) for name in COUNTS}
+    return {name: count.sum(axis=-1) for name, count in counts.items()}
 
 
 def assess(task: Task, key: Key, theta: Theta, progress: Any) -> dict[str, Array]:

@@ -104,10 +104,11 @@ def _train(
     def update(carry: _training.Carry, sample: Any) -> tuple[_training.Carry, dict[str, Array]]:
         theta = ravel_pytree(carry.theta)[0][0]
         carry, gradient, info = _training.outer_step(task, factory, optimizer, carry, sample)
+        complete = _training.complete(info)
         return carry, {
             "theta": theta,
-            "gradient": jnp.where(info.finite, ravel_pytree(gradient)[0][0], jnp.nan),
-            "loss": info.loss,
+            "gradient": jnp.where(complete, ravel_pytree(gradient)[0][0], jnp.nan),
+            "loss": jnp.where(complete, info.loss, jnp.nan),
             "resets": info.num_resets,
             "inner_steps": info.inner_steps,
         }

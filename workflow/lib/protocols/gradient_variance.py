@@ -43,6 +43,7 @@ from workflow.lib.protocols._compute import (
     timings,
 )
 from workflow.lib.protocols._rows import Outcome, log_point, statuses, tidy
+from workflow.lib.protocols._training import COUNTS, take_counts
 
 BASE_SEED = 1_000_000  # first seed of the full-ES estimate b, above the seeds of all repetitions
 BASE_PARTICLES = 100  # about as many particles of b run together
@@ -101,8 +102,10 @@ def run(
         reference, arrays = lifted(functools.partial(_base, task, config.base))
         against = errors(estimates, np.asarray(reference(arrays), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
-    points = [log_point(len(seeds), values, 0, measured["inner_steps"])]
-    status = statuses(seeds, np.isfinite(values["squared_error"]))
+    counts = take_counts(measured)
+    points = [log_point(len(seeds), values, 0, counts["inner_steps"])]
+    complete = np.isfinite(values["squared_error"]) & (counts["nonfinite_pairs"] == 0)
+    status = statuses(seeds, complete)
     return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))
 
 
@@ -171,11 +174,12 @@ def estimate(task: Task, estimator: Estimator, key: Key) -> dict[str, Array]:
     steps = jnp.arange(task.horizon // estimator.truncation, dtype=jnp.int32)
     keys = step_keys(key, steps)
 
-    def update(carry: tuple[Array, Any], sample: Any) -> tuple[tuple[Array, Any], Array]:
+    def update(carry: tuple[Array, Any], sample: Any) -> tuple[tuple[Array, Any], dict]:
         total, state = carry
         gradient, state, info = estimator.update(sample, theta, state)
-        return (total + ravel_pytree(gradient)[0], state), info.inner_steps
+        counts = {name: getattr(info, name) for name in COUNTS}
+        return (total + ravel_pytree(gradient)[0], state), counts
 
     zero = jnp.zeros_like(ravel_pytree(theta)[0])
-    (total, _), inner_steps = scan_samples(estimator, update, (zero, state), theta, keys)
-    return {"estimate": total, "inner_steps": jnp.sum(inner_steps, dtype=jnp.int32)}
+    (total, _), counts = scan_samples(estimator, update, (zero, state), theta, keys)
+    return {"estimate": total} | counts

@@ -85,11 +85,14 @@ def run(
     for step in range(first, config.outer_steps, config.log_every):
         carry, means = advance(carry, keys, jnp.full(len(seeds), step, jnp.int32))
         done = step + config.log_every
-        cost = points[-1]["inner_steps"] + np.asarray(means.pop("inner_steps"), np.int64)
+        counts = _training.take_counts(means)
+        cost = points[-1]["inner_steps"] + counts["inner_steps"]
         metrics = evaluate(keys, carry.theta, carry.progress) | means
         metrics["nonfinite_gradients"] = carry.nonfinite
         points.append(log_point(len(seeds), metrics, done, cost))
         _log(points[-1], done, first, config.outer_steps, began)
+        if counts["nonfinite_pairs"].any():
+            LOGGER.warning("pairs left out, not finite: %d", counts["nonfinite_pairs"].sum())
         checkpoint.save(done, carry, points)
 
     status = _status(task, seeds, carry, points, config.diverged_above)
@@ -104,9 +107,8 @@ def _status(
 ) -> dict[int, str]:
     """Return how every seed ended, from its last log points and its curriculum, if it has one.
 
-    In an inner problem that never ends, a state that is not finite stays so. All later gradients
-    are set to 0, and θ stands still at a meta-loss that may be finite. Such a seed has diverged:
-    its count of gradients that were not finite still grew between the last two log points.
+    In an inner problem that never ends, a path that is not finite stays so, and a lost pair begins
+    again. A seed whose last updates left something out has diverged, whatever its meta-loss.
     """
     limit = math.inf if diverged_above is None else diverged_above
     loss = points[-1]["meta_loss"]

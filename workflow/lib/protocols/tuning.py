@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
-import numpy as np
 
 from estimators.base import Estimator
 from tasks.base import Array, Key, Task
@@ -99,7 +98,7 @@ def run(
         zero = jnp.zeros((), jnp.int32)
         carry, means = _training.train(task, make, optimizer, config.outer_steps, carry, key, zero)
         end = _training.assess(task, key, carry.theta, carry.progress)
-        return end | {"loss": means["loss"], "inner_steps": means["inner_steps"]}
+        return end | {name: means[name] for name in ("loss", *_training.COUNTS)}
 
     program, keys = Program(over_seeds(trial)), seed_keys(seeds)
     first, _, points = checkpoint.load(()) or (0, (), [])
@@ -108,7 +107,7 @@ def run(
     for number, cell in enumerate(cells[first:], first):
         chosen = dict(zip(config.grid, cell, strict=True))
         metrics = program(keys, {name: jnp.full(len(seeds), x) for name, x in chosen.items()})
-        cost = np.asarray(metrics.pop("inner_steps"), np.int64)
+        cost = _training.take_counts(metrics)["inner_steps"]
         points.append(log_point(len(seeds), chosen | metrics, config.outer_steps, cost, number))
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)
