@@ -196,9 +196,12 @@ def antithetic_es(
         if task.horizon is not None:
             states = where_begun(begins, begin, states, path.state_axis)
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
-        again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, jnp.zeros_like(j))
+        again = _stay
+        if task.horizon is None:
+            zero = jnp.zeros_like(j)
+            again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, zero)
         total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
-        found = _found(losses, total, again if task.horizon is None else _stay, memory, states)
+        found = _found(losses, total, again, memory, states)
         scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
         gradient = unravel(found.total / scale)
         clock, steps = advanced(clock, truncation)

@@ -9,6 +9,7 @@ import pytest
 import tasks
 from examples import own_task
 from tests.helpers import toy_tasks
+from tests.helpers.refusals import refused
 from tests.helpers.toy_tasks import build
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -30,14 +31,6 @@ def squares(key=KEY, pairs=2):
     """Return the mean of ε²/σ² over pairs: the estimate of a slope of 1, by its formula."""
     noise = jax.random.normal(tasks.base.stream(key, "epsilon"), (pairs, 1))
     return float(np.mean(np.square(np.asarray(noise, np.float64))))
-
-
-def refused(parts, function, *args, **options):
-    with pytest.raises(ValueError) as caught:
-        function(*args, **options)
-    assert "\n" not in str(caught.value)
-    for part in parts:
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,8 @@ import estimators
 import tasks
 from estimators.base import check_truncation
 from tests.helpers import toy_tasks
+from tests.helpers.refusals import refused
 from workflow.lib.plan import hyperparameters
-
-
-def refused(message, function, *args, **options):
-    """Check that a call raises ValueError, on one line, with every part of the message."""
-    with pytest.raises(ValueError) as caught:
-        function(*args, **options)
-    assert "\n" not in str(caught.value)
-    for part in message:
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("name", toy_tasks.FIVE)

@@ -1,7 +1,8 @@
 """Results that a batch of jobs had finished when it was interrupted.
 
-Snakemake removes every output of a process that fails or is killed. A process with several jobs
-therefore keeps a copy of each result, under a hidden name beside it, until all are finished.
+Where a process fails, Snakemake puts back the outputs that were there before, and removes those
+that are new. A process with several jobs therefore keeps a copy of each result, under a hidden name
+beside it, until all are finished.
 """
 
 import shutil
