@@ -2,9 +2,9 @@
 
 A claim in `workflow/config/claims/` names a statistic and the arguments of each of its cases. A
 statistic is a public function that returns an `Estimate`; the ledger finds it by its name, here, in
-`variance`, `surface` and `comparisons`. It takes
+`variance`, `surface`, `paths` and `comparisons`. It takes
 
-* the rows of every seed of the claim's experiment (in `comparisons`, those of all tasks),
+* the rows of every seed of the claim's experiments (in `comparisons`, those of all tasks),
 * alpha, one minus the coverage of the interval that it returns,
 * its own arguments, by keyword, which the ledger checks against the signature.
 
@@ -31,6 +31,14 @@ from workflow.lib.common import stats
 def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean end value of `metric` over the seeds of `run`."""
     return mean_over_seeds(end_values(seeds, run, metric).to_numpy(), alpha)
+
+
+def share_below(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, limit: float
+) -> Estimate:
+    """Estimate the share of the seeds of `run` that end with less than `limit` of `metric`."""
+    below = end_values(seeds, run, metric) < limit
+    return Estimate(stats.proportion(int(below.sum()), len(below), alpha), len(below))
 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
