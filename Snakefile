@@ -9,6 +9,7 @@
 from snakemake.utils import min_version
 
 from workflow.lib.plan.dag import Dag, begin, code
+from workflow.lib.plan.screen import Screen
 
 min_version("9.0")
 begin()
@@ -18,6 +19,7 @@ configfile: "workflow/config/default.yaml"
 
 
 dag = Dag.from_config(config)
+screen = Screen(workflow, dag)
 
 
 report: "workflow/report/workflow.rst"
@@ -34,27 +36,51 @@ if dag.jobs:  # published tables have no rule: nothing may remove or remake them
     include: "workflow/rules/tables.smk"
 
 
+onstart:
+    screen.started()
+    if dag.jobs:
+        shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
+
+
+onsuccess:
+    screen.finished()
+
+
+onerror:
+    screen.stopped()
+
+
 rule all:
     default_target: True
     input:
         dag.everything,
+    message:
+        "Everything"
 
 
 rule runs:
     input:
         dag.runs,
+    message:
+        "All runs"
 
 
 rule tables:
     input:
         dag.tables,
+    message:
+        "All tables"
 
 
 rule figures:
     input:
         dag.figures,
+    message:
+        "All figures"
 
 
 rule claims:
     input:
         dag.ledger,
+    message:
+        "All claims"

@@ -79,7 +79,8 @@ def run(
     if resumed:
         first, carry, points = resumed
     else:
-        metrics = evaluate(keys, carry.theta, carry.progress) | {"nonfinite_gradients": 0}
+        metrics = evaluate(keys, carry.theta, carry.progress)
+        metrics |= {"nonfinite_gradients": 0, "nonfinite_pairs": 0}
         points.append(log_point(len(seeds), metrics, 0, 0))
     began = time.perf_counter()
     for step in range(first, config.outer_steps, config.log_every):
@@ -89,6 +90,7 @@ def run(
         cost = points[-1]["inner_steps"] + counts["inner_steps"]
         metrics = evaluate(keys, carry.theta, carry.progress) | means
         metrics["nonfinite_gradients"] = carry.nonfinite
+        metrics["nonfinite_pairs"] = points[-1]["nonfinite_pairs"] + counts["nonfinite_pairs"]
         points.append(log_point(len(seeds), metrics, done, cost))
         _log(points[-1], done, first, config.outer_steps, began)
         if counts["nonfinite_pairs"].any():
