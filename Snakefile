@@ -25,6 +25,7 @@ screen = Screen(workflow, dag)
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
@@ -56,31 +57,3 @@ rule all:
         dag.everything,
     message:
         "Everything"
-
-
-rule runs:
-    input:
-        dag.runs,
-    message:
-        "All runs"
-
-
-rule tables:
-    input:
-        dag.tables,
-    message:
-        "All tables"
-
-
-rule figures:
-    input:
-        dag.figures,
-    message:
-        "All figures"
-
-
-rule claims:
-    input:
-        dag.ledger,
-    message:
-        "All claims"
