@@ -16,7 +16,7 @@ import tasks
 from estimators.base import Info, all_finite, make_estimator
 from tasks.base import Task
 from tests.helpers import protocol_runs
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import Checkpoint, _compute, meta_training
 
 BALANCING = tasks.influence_balancing(evaluation_length=50)
@@ -64,7 +64,7 @@ def test_seeds_give_the_same_bits_in_one_job_or_in_several(name):
     order = ["outer_step", "metric", "seed"]
     apart = pd.concat(apart).sort_values(order, ignore_index=True)
     together = together.sort_values(order, ignore_index=True)
-    assert store.content_sha256(together) == store.content_sha256(apart)
+    assert parquet.content_sha256(together) == parquet.content_sha256(apart)
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])
@@ -253,7 +253,7 @@ def test_a_resumed_job_gives_the_same_bits(tmp_path, name, optimizer):
     again = Checkpoint(path, {"a": [1]}, interval_s=0)
     resumed = train(QUADRATIC, factory, checkpoint=again, **options)
     assert again.restarts == 1
-    assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
+    assert parquet.content_sha256(resumed.rows) == parquet.content_sha256(whole.rows)
     assert resumed.status == whole.status
 
 

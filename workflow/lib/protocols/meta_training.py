@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tasks.base import Task, Theta
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import _training
 from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
@@ -129,7 +129,7 @@ def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> Points:
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
     flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     place = (last["outer_step"], last["inner_steps"])
-    return [log_point(len(flat), {store.FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
+    return [log_point(len(flat), {parquet.FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
 
 
 def _log(
