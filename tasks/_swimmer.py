@@ -37,8 +37,6 @@ BENDS = np.array([[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]])  # the bends of the joint
 Vector = Sequence[Any]
 
 
-
-
 class State(NamedTuple):
     """Where the swimmer is, as MuJoCo has it.
 

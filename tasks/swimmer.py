@@ -53,8 +53,7 @@ def swimmer(*, horizon: int = 1000, num_episodes: int = 10) -> Task:
             state = init_state(stream(key, "init_state"), theta)
             return unroll(step, key, theta, state, jnp.zeros((), jnp.int32), horizon)[1]
 
-        loss = jax.vmap(episode)(jax.random.split(key, num_episodes)).mean()
-        return {"meta_loss": loss, "return": -loss}
+        return {"meta_loss": jax.vmap(episode)(jax.random.split(key, num_episodes)).mean()}
 
     return Task(
         init_theta=lambda key: jnp.zeros(SHAPE),

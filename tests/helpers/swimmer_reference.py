@@ -115,7 +115,7 @@ def fluid(q, v):
 
 
 def free_acceleration(q, v, action):
-    """Return M and the accelerations without limits: M a + (∂p/∂q) v - ∂E/∂q = forces, p = ∂E/∂v."""
+    """Return M and the accelerations without limits: (∂E/∂v)˙ - ∂E/∂q = forces."""
     momentum = jax.grad(energy, argnums=1)
     M = jax.jacfwd(momentum, argnums=1)(q, v)
     turning = jax.jvp(lambda q: momentum(q, v), (q,), (v,))[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tasks
-from tasks.lorenz import B, START, TIME_STEP, euler_step
+from tasks.lorenz import START, TIME_STEP, B, euler_step
 from tests.helpers.refusals import refused
 
 KEY = jax.random.key(0)

@@ -15,7 +15,12 @@ from tests.helpers.refusals import refused
 KEY = jax.random.key(0)
 STATES = 2000
 # Trained by ES-Single on a seed that is never reported, and rounded.
-POLICY = np.zeros((2, 8))
+POLICY = np.array(
+    [
+        [0.97, -1.07, -2.72, 0.05, 3.31, -0.42, -0.17, -1.09],
+        [-1.34, 2.57, -1.53, -0.18, 1.29, -0.64, 1.18, 0.1],
+    ]
+)
 
 
 @pytest.fixture
@@ -86,7 +91,7 @@ def test_a_trained_policy_scores_the_same_in_mujoco(mujoco):
     np.testing.assert_allclose(episode(state), total, atol=1e-4)
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("float64", "quick_compile")
 def test_accelerations_are_those_of_euler_and_lagrange():
     """They are derived here from energies, in all five coordinates, to 1e-9 of the largest."""
     body = _swimmer.make_body()
@@ -107,7 +112,7 @@ def test_accelerations_are_those_of_euler_and_lagrange():
         assert error <= 1e-9 * np.abs(expected).max()
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("float64", "quick_compile")
 def test_without_fluid_momentum_and_energy_stay():
     """Ten actions without torque, to the order of Runge-Kutta in steps of 0.01: 1e-7."""
     body = _swimmer.make_body()._replace(drag=np.zeros((3, 2)))
@@ -125,6 +130,7 @@ def test_without_fluid_momentum_and_energy_stay():
     assert abs(energy[1] / energy[0] - 1) < 1e-7
 
 
+@pytest.mark.usefixtures("quick_compile")
 def test_rest_stays_at_rest():
     q = jnp.array([0.3, -0.2, 2.0, 1.0, -1.7])
     after = _swimmer.move(_swimmer.make_body(), _swimmer.State(q, jnp.zeros(5)), jnp.zeros(2))
@@ -132,6 +138,7 @@ def test_rest_stays_at_rest():
     np.testing.assert_array_equal(after.v, np.zeros(5))
 
 
+@pytest.mark.usefixtures("quick_compile")
 def test_the_loss_is_the_negative_reward_of_an_action_that_is_not_cut_off():
     """With θ = 0 but for one weight of 10 on the first angle, a = (10 q_2, 0): |a|² is not 1."""
     task = tasks.swimmer()
@@ -143,6 +150,7 @@ def test_the_loss_is_the_negative_reward_of_an_action_that_is_not_cut_off():
     assert loss != 0
 
 
+@pytest.mark.usefixtures("quick_compile")
 def test_evaluation_is_the_mean_over_episodes():
     task, theta = tasks.swimmer(horizon=3, num_episodes=2), jnp.full((2, 8), 0.3)
     found = jax.jit(task.evaluate)(KEY, theta)
@@ -155,11 +163,11 @@ def test_evaluation_is_the_mean_over_episodes():
         totals.append(total)
     assert totals[0] != totals[1]
     np.testing.assert_allclose(found["meta_loss"], np.mean(totals), rtol=1e-5)
-    assert found["return"] == -found["meta_loss"]
 
 
 def test_starts_are_uniform_around_zero():
-    state = jax.vmap(lambda key: tasks.swimmer().init_state(key, None))(jax.random.split(KEY, 500))
+    begin = jax.jit(jax.vmap(lambda key: tasks.swimmer().init_state(key, None)))
+    state = begin(jax.random.split(KEY, 500))
     drawn = np.concatenate([state.q, state.v], axis=1)
     assert (np.abs(drawn) <= 0.1).all()
     assert (drawn.max(axis=0) > 0.09).all() and (drawn.min(axis=0) < -0.09).all()
