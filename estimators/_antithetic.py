@@ -30,6 +30,7 @@ from estimators._clock import Clock, advanced, ended, first_clock, merged, resta
 from estimators._hyperparameters import check_count, check_es_options
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
+from estimators._standardized import standardization
 from estimators._theta import flatten
 from estimators.base import Estimator, Info, all_finite, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, alike, stream
@@ -84,6 +85,7 @@ class ESOptions(TypedDict, total=False):
         truncation: K >= 1, inner steps per unroll, a divisor of the horizon T, where there is one.
         breakstep: whether every pair has an inner problem of its own; they share one by default.
         chunk_size: particles that run at a time on a CPU, 1 to N; by default all.
+        standardize: whether to divide estimates by the spread of losses; by default they are not.
     """
 
     num_particles: Required[int]
@@ -91,6 +93,7 @@ class ESOptions(TypedDict, total=False):
     truncation: Required[int]
     breakstep: NotRequired[bool]
     chunk_size: NotRequired[int | None]
+    standardize: NotRequired[bool]
 
 
 class ESState(NamedTuple):
@@ -156,7 +159,7 @@ def antithetic_es(
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
-    num_particles, sigma, truncation, breakstep, chunk_size = check_es_options(
+    num_particles, sigma, truncation, breakstep, chunk_size, standardize = check_es_options(
         task, rule.stores, **options
     )
     layout = Layout(num_particles // 2, chunk_size, sigma)
@@ -203,7 +206,10 @@ def antithetic_es(
         total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
         found = _found(losses, total, again, memory, states)
         scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
-        gradient = unravel(found.total / scale)
+        gradient = found.total / scale
+        if standardize:
+            gradient *= standardization(losses, layout.sigma).astype(gradient.dtype)
+        gradient = unravel(gradient)
         clock, steps = advanced(clock, truncation)
         info = Info(
             loss=found.loss,

@@ -15,6 +15,7 @@ def full_es(
     sigma: float,
     breakstep: bool = False,
     chunk_size: int | None = None,
+    standardize: bool = False,
 ) -> Estimator:
     """Build full ES (Eq. 3): every step runs a whole inner problem.
 
@@ -31,6 +32,9 @@ def full_es(
         breakstep: whether every pair has an inner problem, and so data, of its own.
         chunk_size: particles that run at a time on a CPU, 1 to N, to keep large states in its
             cache; all by default. Results change by rounding only.
+        standardize: whether the gradient is multiplied by 2σ / std(L), the standard deviation of
+            the particles' losses; 0 if they are all equal. It then has the direction of an estimate
+            of ∇L, not its length.
 
     Returns:
         An `Estimator`. Its `step(key, θ, state)` runs a whole inner problem and returns an estimate
@@ -47,4 +51,5 @@ def full_es(
         truncation=horizon,
         breakstep=breakstep,
         chunk_size=chunk_size,
+        standardize=standardize,
     )

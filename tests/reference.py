@@ -29,13 +29,15 @@ class Problem(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Hyperparameters: N, σ, K, M, and whether every pair has an inner problem of its own."""
+    """Hyperparameters: N, σ, K, M, whether every pair has an inner problem of its own, and whether
+    a gradient is multiplied by 2σ over the standard deviation of the losses."""
 
     num_particles: int
     sigma: float
     truncation: int
     resample_every: int
     breakstep: bool
+    standardize: bool = False
 
 
 class Pair:
@@ -81,7 +83,7 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
             pair.states, pair.epsilon, pair.xi = [start, start], epsilon, np.zeros(len(epsilon))
     gradients = []
     for theta, key in zip(thetas, keys[1:], strict=True):
-        total, fresh = np.zeros(len(theta)), draw(key)
+        total, fresh, losses = np.zeros(len(theta)), draw(key), []
         for i, pair in enumerate(pairs):
             begins = horizon is not None and pair.t == pair.end
             if begins:
@@ -98,6 +100,7 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
                 unroll(problem, pair.key, theta + sign * pair.epsilon, state, pair.t, length)
                 for sign, state in zip((1, -1), pair.states, strict=True)
             ]
+            losses += [ends[0][1], ends[1][1]]
             total += weight * (ends[0][1] - ends[1][1])
             if name == "truncated_es":
                 state, _ = unroll(problem, pair.key, theta, pair.states[0], pair.t, length)
@@ -105,7 +108,10 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
             else:
                 pair.states = [state for state, _ in ends]
             pair.t += length
-        gradients.append(total / (options.num_particles * options.sigma**2))
+        gradient = total / (options.num_particles * options.sigma**2)
+        if options.standardize:
+            gradient = gradient * 2 * options.sigma / np.std(losses)
+        gradients.append(gradient)
     return np.array(gradients)
 
 

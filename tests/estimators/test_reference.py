@@ -221,8 +221,9 @@ def options(draw):
     pairs = draw(st.integers(1, 3))
     breakstep = horizon is not None and draw(st.booleans())
     chunk_size = draw(st.none() | st.integers(1, 2 * pairs))
-    every = draw(st.integers(1, 3))
-    return reference.Options(2 * pairs, SIGMA, truncation, every, breakstep), horizon, chunk_size
+    every, standardize = draw(st.integers(1, 3)), draw(st.booleans())
+    drawn = reference.Options(2 * pairs, SIGMA, truncation, every, breakstep, standardize)
+    return drawn, horizon, chunk_size
 
 
 def normals(count, theta, key):
@@ -251,6 +252,7 @@ def test_antithetic_es_is_its_algorithm(name, make_theta, extras, drawn):
         sigma=SIGMA,
         breakstep=hyperparameters.breakstep,
         chunk_size=chunk_size,
+        standardize=hyperparameters.standardize,
         **({"resample_every": hyperparameters.resample_every} if name == "es_gen" else {}),
     )
 

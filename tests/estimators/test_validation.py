@@ -24,6 +24,7 @@ from workflow.lib.plan import hyperparameters
         ({"sigma": float("inf")}, ["sigma=inf", "finite"]),
         ({"chunk_size": 0}, ["chunk_size=0", "between 1", "num_particles=4"]),
         ({"chunk_size": 5}, ["chunk_size=5", "num_particles=4"]),
+        ({"standardize": 1}, ["standardize=1", "True or False"]),
     ],
 )
 def test_es_options_out_of_range(name, options, message):

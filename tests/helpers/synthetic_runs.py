@@ -143,6 +143,20 @@ def dodge(folder: Path, seeds: int = 12) -> list[Path]:
     return paths
 
 
+def lorenz(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of the figure of the Lorenz system: a slope, and runs that go down it."""
+    y, x = (axis.ravel() for axis in np.meshgrid(np.linspace(1.9, 4, 6), np.linspace(2.9, 3.9, 5)))
+    values = {"meta_loss": 10 + 90 * (x + y - 4.5), "log_a": y, "log_r": x}
+    cells = {metric: samples[None] for metric, samples in values.items()}
+    paths = [write_run(folder, "lorenz", "landscape", cells, landscape=True)]
+    for run, end in {"full_es": 0.7, "truncated_es": -0.5, "pes": 0.6, "es_single": 0.8}.items():
+        way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+        values = {"meta_loss": 300 - 250 * way, "log_a": 3.116 - way, "log_r": 3.7 - 0.4 * way}
+        values["distance"] = 0.9 - way
+        paths.append(write_run(folder, "lorenz", run, values, estimator=run))
+    return paths
+
+
 def l2_regression(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 14: truncated ES sinks, the others approach the optimum at -1."""
     paths = []

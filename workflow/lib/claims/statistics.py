@@ -121,6 +121,46 @@ def end_value_difference(
     return mean_over_seeds((first - second).to_numpy(), alpha)
 
 
+def end_spread_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate how much farther the end values of `run` lie apart than those of `reference`.
+
+    It is the difference of two means of |end value - median of the run's end values|, over the
+    seeds that both runs have (Brown and Forsythe 1974): unlike a ratio of variances it has a useful
+    interval where one seed lies far from the others. Two seeds have none: they are equally far from
+    their median.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
+    columns = [end_values(seeds, name, metric) for name in (run, reference)]
+    ends = pd.concat(columns, axis=1, join="inner").to_numpy()
+    with np.errstate(invalid="ignore"):  # inf - inf: there is no interval then
+        apart = np.abs(ends - np.median(ends, axis=0))
+    difference = apart[:, 0] - apart[:, 1]
+    if len(difference) < 3:
+        return Estimate(stats.Interval(float(difference.mean()), np.nan, np.nan), len(difference))
+    return mean_over_seeds(difference, alpha)
+
+
+def steady_share_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, margin: float
+) -> Estimate:
+    """Estimate how much steadier `run` is: its share of good late values minus `reference`'s.
+
+    The share of a seed is that of its log points from half way on where `metric` is at most
+    `margin`, as a share of its size, above the lowest value of any seed of both runs. The mean
+    difference is over the seeds that both runs have.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric).reset_index(drop=True)
+    values = seeds["value"].where(np.isfinite(seeds["value"]), np.inf)
+    lowest = values.min()
+    good = values <= lowest + margin * abs(lowest)
+    late = seeds["outer_step"] >= seeds.groupby("run")["outer_step"].transform("max") / 2
+    shares = good[late].groupby([seeds["run"], seeds["seed"]]).mean()
+    first, second = shares[run].align(shares[reference], join="inner")
+    return mean_over_seeds((first - second).to_numpy(), alpha)
+
+
 def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
     """Return the geometric mean of first / second, both positive, over the seeds they share.
 
