@@ -10,6 +10,7 @@ from tasks.learned_optimizer import learned_optimizer
 from tasks.lr_schedule import lr_schedule
 from tasks.many_hyperparameters import many_hyperparameters
 from tasks.quadratic import quadratic
+from tasks.resnet import resnet
 from tasks.telescoping import telescoping
 from tasks.toy_regression import toy_regression
 
@@ -24,6 +25,7 @@ __all__ = [
     "lr_schedule",
     "many_hyperparameters",
     "quadratic",
+    "resnet",
     "telescoping",
     "toy_regression",
 ]
