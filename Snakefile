@@ -9,6 +9,7 @@
 from snakemake.utils import min_version
 
 from workflow.lib.plan.dag import Dag, begin, code
+from workflow.lib.plan.screen import Screen
 
 min_version("9.0")
 begin()
@@ -18,11 +19,13 @@ configfile: "workflow/config/default.yaml"
 
 
 dag = Dag.from_config(config)
+screen = Screen(workflow, dag)
 
 
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
@@ -34,27 +37,23 @@ if dag.jobs:  # published tables have no rule: nothing may remove or remake them
     include: "workflow/rules/tables.smk"
 
 
+onstart:
+    screen.started()
+    if dag.jobs:
+        shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
+
+
+onsuccess:
+    screen.finished()
+
+
+onerror:
+    screen.stopped()
+
+
 rule all:
     default_target: True
     input:
         dag.everything,
-
-
-rule runs:
-    input:
-        dag.runs,
-
-
-rule tables:
-    input:
-        dag.tables,
-
-
-rule figures:
-    input:
-        dag.figures,
-
-
-rule claims:
-    input:
-        dag.ledger,
+    message:
+        "Everything"

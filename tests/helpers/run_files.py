@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.plan import catalogue, spec
 from workflow.lib.results import tables
 from workflow.scripts.aggregate import aggregate
@@ -56,7 +56,7 @@ def write_run(
         for metric, samples in values.items()
     ]
     path = folder / experiment / run / f"seeds-{first}-{first + seeds - 1}.parquet"
-    store.write_parquet(path, pd.concat(frames, ignore_index=True))
+    parquet.write(path, pd.concat(frames, ignore_index=True))
     arguments = {"num_particles": 4, "sigma": 0.1, "truncation": 1} | dict(hyperparameters or {})
     sidecar = {
         "spec": {

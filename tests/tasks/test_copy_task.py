@@ -14,7 +14,7 @@ import estimators
 import tasks
 from tests.helpers import protocol_runs, toy_tasks
 from workflow.lib import protocols
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import _training, meta_training
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -249,7 +249,7 @@ def test_the_curriculum_resumes_with_the_same_bits(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(Killed(tmp_path / "killed", {}, interval_s=0), max_length=40)
     resumed = train(protocols.Checkpoint(tmp_path / "killed", {}, interval_s=0), max_length=40)
-    assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
+    assert parquet.content_sha256(resumed.rows) == parquet.content_sha256(whole.rows)
 
 
 @pytest.mark.parametrize(

@@ -43,5 +43,7 @@ rule verify:
         "../../environment.yml"
     params:
         options=dag.verify,
+    message:
+        "Verify"
     shell:
         "python -m workflow.scripts.verify {params.options} 2>&1 | tee {log:q}"

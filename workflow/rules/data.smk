@@ -1,7 +1,9 @@
 rule prepare_data:
     """Check the original bytes of a data set and convert them once for the runs."""
     output:
-        npz="data/{dataset}.npz",
+        # Not removed before a new one is whole, and put back if that fails, e.g. without a network;
+        # then the sidecar is what is missing.
+        npz=update("data/{dataset}.npz"),
         sidecar="data/{dataset}.json",
     log:
         "results/logs/prepare_data/{dataset}.log",

@@ -13,10 +13,6 @@ wildcard_constraints:
     experiment=run_rules.experiments,
 
 
-onstart:
-    shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
-
-
 rule run:
     """Run one job: all steps of one run of one experiment, for a block of seeds."""
     input:

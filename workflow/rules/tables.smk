@@ -4,9 +4,11 @@ rule aggregate:
         runs=run_rules.experiment_runs,
         sidecars=run_rules.experiment_sidecars,
     output:
-        table=dag.path("tables/{experiment}.parquet"),
-        csv=dag.path("tables/{experiment}.csv"),
-        seeds=dag.path("tables/{experiment}_seeds.parquet"),
+        # Not removed before the new ones are whole, and put back if that fails; then the costs of
+        # the jobs are what is missing.
+        table=update(dag.path("tables/{experiment}.parquet")),
+        csv=update(dag.path("tables/{experiment}.csv")),
+        seeds=update(dag.path("tables/{experiment}_seeds.parquet")),
         jobs=dag.path("tables/{experiment}_jobs.json"),
     log:
         dag.path("logs/{experiment}/aggregate.log"),
@@ -27,7 +29,7 @@ rule choose:
     input:
         table=dag.path("tables/{experiment}_seeds.parquet"),
     output:
-        choice=dag.path("tuning/{experiment}.json"),
+        choice=update(dag.path("tuning/{experiment}.json")),
         grid=dag.path("tables/{experiment}_grid.csv"),
     log:
         dag.path("logs/{experiment}/choose.log"),
@@ -49,7 +51,8 @@ rule export:
         runs=run_rules.experiment_runs,
         sidecars=run_rules.experiment_sidecars,
     output:
-        dag.path("trained/{experiment}.json"),
+        trained=update(dag.path("trained/{experiment}.json")),
+        done=touch(dag.path("trained/{experiment}.done")),
     log:
         dag.path("logs/{experiment}/export.log"),
     conda:
@@ -60,4 +63,4 @@ rule export:
         "Trained optimizers: {wildcards.experiment}"
     shell:
         "python -m workflow.scripts.export"
-        " --runs {input.runs:q} --output {output:q} > {log:q} 2>&1"
+        " --runs {input.runs:q} --output {output.trained:q} > {log:q} 2>&1"

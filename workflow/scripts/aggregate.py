@@ -10,7 +10,7 @@ They are written side by side:
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.results import tables
 
@@ -28,11 +28,11 @@ def aggregate(runs: Sequence[Path], output: Path) -> None:
     """
     rows, jobs = tables.load_runs(runs)
     summary = tables.summarise(rows)
-    store.write_parquet(output.with_name(f"{output.stem}_seeds.parquet"), rows)
+    parquet.write(output.with_name(f"{output.stem}_seeds.parquet"), rows)
     store.write_json(output.with_name(f"{output.stem}_jobs.json"), jobs)
     with store.atomic_write(output.with_suffix(".csv")) as temporary:
         summary.to_csv(temporary, index=False, lineterminator="\n")
-    store.write_parquet(output, summary)
+    parquet.write(output, summary)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import yaml
 
 from workflow.lib import protocols
+from workflow.lib.common import store
 from workflow.lib.common.command import parser
 from workflow.lib.common.paths import WORKFLOW
 from workflow.lib.plan import spec
@@ -91,7 +91,7 @@ def _in_a_process(option: str, name: str) -> dict[str, float]:
 
 def _cases() -> dict[str, Any]:
     """Return benchmarks.yaml."""
-    return yaml.safe_load((WORKFLOW / "config/benchmarks.yaml").read_text(encoding="utf-8"))
+    return store.read_yaml(WORKFLOW / "config/benchmarks.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

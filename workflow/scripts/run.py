@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.lib import protocols
-from workflow.lib.common import provenance, store
+from workflow.lib.common import parquet, provenance, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.data import prepared
@@ -70,13 +70,13 @@ def execute(
         outcome = assembled.run(range(first, last + 1), checkpoint)
         rows = _labelled(job, outcome.rows)
         sidecar.unlink(missing_ok=True)
-        store.write_parquet(output, rows)
+        parquet.write(output, rows)
         wall = {"wall_s": time.perf_counter() - began, "restarts": checkpoint.restarts}
         timings = {name: round(value, 3) for name, value in (outcome.timings | wall).items()}
         result = {
             "spec": dict(job),
             "status": {str(seed): status for seed, status in outcome.status.items()},
-            "content_sha256": store.content_sha256(rows),
+            "content_sha256": parquet.content_sha256(rows),
             "timings": timings,
         }
         store.write_json(sidecar, identity | _provenance(environment) | result)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 
 FRAME = pd.DataFrame(
     {
@@ -109,29 +109,29 @@ def test_truncated_json_names_file_and_repair(tmp_path, keep):
 
 def test_parquet_round_trip_and_equal_bytes(tmp_path):
     first, second = tmp_path / "1.parquet", tmp_path / "2.parquet"
-    store.write_parquet(first, FRAME)
-    store.write_parquet(second, FRAME.copy().set_index(pd.Index([7, 8, 9])))
+    parquet.write(first, FRAME)
+    parquet.write(second, FRAME.copy().set_index(pd.Index([7, 8, 9])))
     assert first.read_bytes() == second.read_bytes()
-    pd.testing.assert_frame_equal(store.read_parquet(first), FRAME)
+    pd.testing.assert_frame_equal(parquet.read(first), FRAME)
 
 
-@pytest.mark.parametrize("name", ["read_json", "read_parquet"])
-def test_missing_file_stays_a_missing_file(tmp_path, name):
+@pytest.mark.parametrize("read", [store.read_json, store.read_yaml, parquet.read])
+def test_missing_file_stays_a_missing_file(tmp_path, read):
     with pytest.raises(FileNotFoundError):
-        getattr(store, name)(tmp_path / "none")
+        read(tmp_path / "none")
 
 
 def test_a_flipped_bit_never_changes_values_unnoticed(tmp_path):
     path = tmp_path / "x.parquet"
-    store.write_parquet(path, FRAME)
+    parquet.write(path, FRAME)
     whole = path.read_bytes()
-    expected = store.content_sha256(FRAME)
+    expected = parquet.content_sha256(FRAME)
     footer_bytes = int.from_bytes(whole[-8:-4], "little")
     noticed = 0
     for position in range(4, len(whole) - 8 - footer_bytes):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x20]) + whole[position + 1 :])
         try:
-            assert store.content_sha256(store.read_parquet(path)) == expected
+            assert parquet.content_sha256(parquet.read(path)) == expected
         except ValueError:
             noticed += 1
     assert noticed > 100
@@ -140,20 +140,20 @@ def test_a_flipped_bit_never_changes_values_unnoticed(tmp_path):
 @pytest.mark.parametrize("part", [0, 0.5, 0.99])
 def test_truncated_parquet_names_file_and_repair(tmp_path, part):
     path = tmp_path / "x.parquet"
-    store.write_parquet(path, FRAME)
+    parquet.write(path, FRAME)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
     with pytest.raises(ValueError, match=r"x\.parquet is damaged .* rm "):
-        store.read_parquet(path)
+        parquet.read(path)
 
 
 def test_content_hash_survives_storage_and_sees_every_change(tmp_path):
     path = tmp_path / "x.parquet"
-    store.write_parquet(path, FRAME)
-    expected = store.content_sha256(FRAME)
-    assert store.content_sha256(store.read_parquet(path)) == expected
-    assert store.content_sha256(FRAME.astype({"run": object})) == expected
-    assert store.content_sha256(FRAME.astype({"run": "category"})) == expected
+    parquet.write(path, FRAME)
+    expected = parquet.content_sha256(FRAME)
+    assert parquet.content_sha256(parquet.read(path)) == expected
+    assert parquet.content_sha256(FRAME.astype({"run": object})) == expected
+    assert parquet.content_sha256(FRAME.astype({"run": "category"})) == expected
     changed = [
         FRAME.rename(columns={"seed": "Seed"}),
         FRAME.astype({"seed": np.int32}),
@@ -164,7 +164,7 @@ def test_content_hash_survives_storage_and_sees_every_change(tmp_path):
         FRAME[FRAME.columns[::-1]],
         FRAME.iloc[:2],
     ]
-    hashes = {store.content_sha256(frame) for frame in changed}
+    hashes = {parquet.content_sha256(frame) for frame in changed}
     assert len(hashes | {expected}) == len(changed) + 1
 
 
@@ -173,12 +173,12 @@ def test_content_hash_knows_one_nan():
     other.view(np.uint64)[0] |= 1
     assert quiet.tobytes() != other.tobytes()
     frames = [pd.DataFrame({"value": values}) for values in (quiet, other)]
-    assert store.content_sha256(frames[0]) == store.content_sha256(frames[1])
+    assert parquet.content_sha256(frames[0]) == parquet.content_sha256(frames[1])
 
 
 def test_content_hash_refuses_what_it_cannot_hash():
     with pytest.raises(TypeError, match="column 'when' has type datetime64"):
-        store.content_sha256(pd.DataFrame({"when": pd.to_datetime(["2023-07-23"])}))
+        parquet.content_sha256(pd.DataFrame({"when": pd.to_datetime(["2023-07-23"])}))
 
 
 @settings(max_examples=30, deadline=None)
@@ -193,8 +193,8 @@ def test_content_hash_survives_any_values(tmp_path_factory, rows):
         }
     )
     path = tmp_path_factory.mktemp("any") / "x.parquet"
-    store.write_parquet(path, frame)
-    assert store.content_sha256(store.read_parquet(path)) == store.content_sha256(frame)
+    parquet.write(path, frame)
+    assert parquet.content_sha256(parquet.read(path)) == parquet.content_sha256(frame)
 
 
 def hold_lock(path, ready, seconds):
@@ -283,15 +283,15 @@ def test_checkpoint_refuses_what_would_not_come_back(tmp_path):
 
 def test_a_write_that_the_kernel_stops_halfway(tmp_path):
     path = tmp_path / "x.parquet"
-    store.write_parquet(path, FRAME)
+    parquet.write(path, FRAME)
     whole = path.read_bytes()
     code = (
         "import resource, signal, sys, pathlib, numpy as np, pandas as pd\n"
-        "from workflow.lib.common import store\n"
+        "from workflow.lib.common import parquet\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "frame = pd.DataFrame({'value': np.arange(1e5)})\n"
-        "store.write_parquet(pathlib.Path(sys.argv[1]), frame)"
+        "parquet.write(pathlib.Path(sys.argv[1]), frame)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert done.returncode == 1

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.helpers.artifact import planned, snakemake, with_more_code
+from tests.helpers.artifact import edited, planned, snakemake, with_more_code
 from tests.helpers.small_artifact import FOLDER, LOG, MESSAGE, RUNS, contents, parquet, sidecar
 from workflow.lib.common import store
 
@@ -53,6 +53,20 @@ def test_a_figure_that_cannot_be_drawn_stays_as_it_was(kept):
     assert [file.read_bytes() for file in figures] == before
     assert planned(kept) == {"Figure: fig_small"}, "it is still to be drawn"
     (kept / "figures/fig_small.py").write_text(broken.rpartition("\n\ndef draw")[0])
+    assert snakemake(kept, "--cores", "2").returncode == 0
+    assert planned(kept) == set()
+
+
+def test_a_table_that_cannot_be_made_stays_as_it_was(kept):
+    names = [f"tables/small{end}" for end in (".parquet", ".csv", "_seeds.parquet")]
+    tables = [kept / SMOKE / name for name in names]
+    before = [file.read_bytes() for file in tables]
+    with edited(
+        kept / "workflow/scripts/aggregate.py", "def aggregate(", "1 / 0\n\n\ndef aggregate("
+    ):
+        assert snakemake(kept, "--cores", "2").returncode == 1
+        assert [file.read_bytes() for file in tables] == before
+        assert "Table: small" in planned(kept), "it is still to be made"
     assert snakemake(kept, "--cores", "2").returncode == 0
     assert planned(kept) == set()
 

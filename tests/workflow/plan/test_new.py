@@ -16,7 +16,7 @@ import pytest
 from tests.helpers import additions
 from tests.helpers.artifact import ROOT, call, copy_artifact, edited
 from tests.helpers.made_up_seeds import seeds_of
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.plan import skeletons
 from workflow.scripts import new
 
@@ -100,7 +100,7 @@ def test_a_new_protocol_runs_a_new_task_on_every_seed(copied):
     options = ("--spec", json.dumps(job | {"estimator": None}), "--output", "x/seeds-0-2.parquet")
     done = call(copied, "python", "-m", "workflow.scripts.run", *options)
     assert done.returncode == 0, done.stdout
-    rows = store.read_parquet(copied / "x/seeds-0-2.parquet")
+    rows = parquet.read(copied / "x/seeds-0-2.parquet")
     assert rows[rows["metric"] == "meta_loss"]["seed"].tolist() == [0, 1, 2]
 
 
@@ -125,7 +125,7 @@ def judged(copied):
     rows = pd.concat(made_up).assign(experiment=STUDY, scale="smoke", data="")
     job = {"timings": {"wall_s": 1.0}, "cpu": "a processor"}
     (copied / "tables").mkdir()
-    store.write_parquet(copied / f"tables/{STUDY}_seeds.parquet", rows)
+    parquet.write(copied / f"tables/{STUDY}_seeds.parquet", rows)
     store.write_json(copied / f"tables/{STUDY}_jobs.json", [job])
     options = ("--tables", "tables", "--output", "claims.md", "--experiments", STUDY)
     done = call(copied, "python", "-m", "workflow.scripts.judge", *options)

@@ -16,7 +16,7 @@ import tasks
 from estimators.base import Info, all_finite, make_estimator
 from tasks.base import Task
 from tests.helpers import protocol_runs
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import Checkpoint, _compute, meta_training
 
 BALANCING = tasks.influence_balancing(evaluation_length=50)
@@ -64,7 +64,7 @@ def test_seeds_give_the_same_bits_in_one_job_or_in_several(name):
     order = ["outer_step", "metric", "seed"]
     apart = pd.concat(apart).sort_values(order, ignore_index=True)
     together = together.sort_values(order, ignore_index=True)
-    assert store.content_sha256(together) == store.content_sha256(apart)
+    assert parquet.content_sha256(together) == parquet.content_sha256(apart)
 
 
 @pytest.mark.parametrize("name", ["pes", "es_single"])
@@ -126,13 +126,14 @@ def test_inner_steps_are_counted_exactly(name, options, per_step):
     assert set(rows["outer_step"]) == {0, 4, 8, 12}
 
 
-def constant(*gradient):
-    """Return the factory of an estimator that always estimates this gradient."""
+def constant(*gradient, lost=0):
+    """Return the factory of an estimator whose gradient is this; it leaves out `lost` pairs."""
 
     def update(sample, theta, state):
         one, no = jnp.ones((), jnp.int32), jnp.array(False)
         estimate = jnp.array(gradient)
-        return estimate, state, Info(jnp.zeros(()), one, one, all_finite(estimate), one, no)
+        info = Info(jnp.zeros(()), one, one, all_finite(estimate), one, no, lost * one)
+        return estimate, state, info
 
     def make(task):
         return make_estimator(lambda key, theta: jnp.zeros(()), update, truncation=1)
@@ -154,6 +155,13 @@ def test_entries_that_are_not_finite_are_zero_and_counted():
     np.testing.assert_array_equal(values(outcome, "others"), 0)
     np.testing.assert_array_equal(values(outcome, "meta_loss")[:, 0], [0, -2, -4, -6])
     np.testing.assert_array_equal(values(outcome, "gradient_norm")[1:], 1)
+
+
+def test_pairs_that_were_left_out_are_in_the_table():
+    """4 updates between evaluations, each without 3 pairs; an update counts once."""
+    outcome = train(FROM_ZERO, constant(0.0, 1.0, 0.0, lost=3), learning_rate=0.5)
+    np.testing.assert_array_equal(values(outcome, "nonfinite_pairs")[:, 0], [0, 12, 24, 36])
+    np.testing.assert_array_equal(values(outcome, "nonfinite_gradients")[:, 0], [0, 4, 8, 12])
 
 
 def test_the_learning_rate_falls_as_a_cosine():
@@ -245,7 +253,7 @@ def test_a_resumed_job_gives_the_same_bits(tmp_path, name, optimizer):
     again = Checkpoint(path, {"a": [1]}, interval_s=0)
     resumed = train(QUADRATIC, factory, checkpoint=again, **options)
     assert again.restarts == 1
-    assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
+    assert parquet.content_sha256(resumed.rows) == parquet.content_sha256(whole.rows)
     assert resumed.status == whole.status
 
 

@@ -13,7 +13,7 @@ import tasks
 from tasks._lolv2 import NUM_WEIGHTS, initial_weights
 from tasks.learned_optimizer import as_optax
 from tests.helpers import protocol_runs, toy_tasks
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import meta_training
 from workflow.lib.protocols._optimizers import Optimization
 
@@ -38,7 +38,7 @@ def test_the_last_theta_is_kept_entry_by_entry():
     )
     options = {"optimizer": "sgd", "learning_rate": 1e-3}
     rows = run(task, factory, keep_theta=True, **options).rows
-    kept = rows[rows["metric"] == store.FINAL_THETA]
+    kept = rows[rows["metric"] == parquet.FINAL_THETA]
     last = rows[(rows["outer_step"] == 4) & rows["metric"].isin(["meta_loss", "one", "two"])]
     names = {"meta_loss": 0, "one": 1, "two": 2}
     expected = last.assign(cell=last["metric"].map(names))
@@ -47,7 +47,7 @@ def test_the_last_theta_is_kept_entry_by_entry():
     columns = ["seed", "cell"]
     merged = kept.merge(expected, on=columns)
     np.testing.assert_allclose(merged["value_x"], merged["value_y"], rtol=1e-6)
-    assert store.FINAL_THETA not in set(run(task, factory, **options).rows["metric"])
+    assert parquet.FINAL_THETA not in set(run(task, factory, **options).rows["metric"])
 
 
 def test_a_gradient_is_clipped_to_a_norm():
@@ -96,7 +96,7 @@ def test_every_seed_trains_with_the_weights_of_its_own():
     rows = run(
         task, factory, optimizer="learned", weights=[w.tolist() for w in weights], keep_theta=True
     ).rows
-    kept = rows[rows["metric"] == store.FINAL_THETA]
+    kept = rows[rows["metric"] == parquet.FINAL_THETA]
     for seed, own in enumerate(weights):
         key, optimizer = jax.random.key(seed), as_optax(own)
         theta = task.init_theta(tasks.base.stream(key, "theta"))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.job_process import SHORT, SMOKE, command, environment, execute, refusal, succeed
-from workflow.lib.common import provenance, store
+from workflow.lib.common import parquet, provenance, store
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import spec
 from workflow.lib.protocols import Checkpoint
@@ -115,10 +115,10 @@ def sidecar(place):
 
 
 def test_the_sidecar_says_what_was_run_where_and_what_came_out(place, sidecar):
-    frame = store.read_parquet(place / "short/seeds-0-49.parquet")
+    frame = parquet.read(place / "short/seeds-0-49.parquet")
     assert sidecar["spec"] == SHORT
     assert sidecar["spec_sha256"] == spec.sha256(SHORT)
-    assert sidecar["content_sha256"] == store.content_sha256(frame)
+    assert sidecar["content_sha256"] == parquet.content_sha256(frame)
     assert sidecar["status"] == {str(seed): "ok" for seed in range(50)}
     assert sidecar["code"]["estimators/pes.py"] == provenance.code_sha256(
         ROOT / "estimators/pes.py"
@@ -138,7 +138,7 @@ def test_the_sidecar_says_what_was_run_where_and_what_came_out(place, sidecar):
 
 
 def test_rows_are_tidy_and_hold_no_time(place, sidecar):
-    frame = store.read_parquet(place / "short/seeds-0-49.parquet")
+    frame = parquet.read(place / "short/seeds-0-49.parquet")
     labels = ["experiment", "run", "estimator"]
     assert list(frame) == [
         *labels,
@@ -222,8 +222,8 @@ def test_a_full_disk_is_one_line_and_finished_files_stay(place, sidecar, small_d
     assert "seeds-50-99.parquet" in line
     assert not list(small_disk.glob(".tmp-*"))
     assert not (small_disk / "seeds-50-99.parquet").exists()
-    frame = store.read_parquet(small_disk / "seeds-0-49.parquet")
-    assert store.content_sha256(frame) == sidecar["content_sha256"]
+    frame = parquet.read(small_disk / "seeds-0-49.parquet")
+    assert parquet.content_sha256(frame) == sidecar["content_sha256"]
 
 
 def test_one_thread_is_one_thread():

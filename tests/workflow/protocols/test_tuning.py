@@ -8,7 +8,7 @@ import pytest
 
 import estimators
 from tests.helpers import protocol_runs, toy_tasks
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import Checkpoint, meta_training, tuning
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -63,7 +63,7 @@ def test_it_resumes_between_cells(built, tmp_path):
         protocol_runs.run(tuning, *built, seeds, Killed(path, {}, interval_s=0), **OPTIONS)
     again = Checkpoint(path, {}, interval_s=0)
     resumed = protocol_runs.run(tuning, *built, seeds, again, **OPTIONS)
-    assert store.content_sha256(resumed.rows) == store.content_sha256(whole.rows)
+    assert parquet.content_sha256(resumed.rows) == parquet.content_sha256(whole.rows)
 
 
 @pytest.mark.parametrize(

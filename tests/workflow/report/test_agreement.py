@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers import synthetic_runs
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.report import agreement
 from workflow.scripts import judge, verify
 
@@ -121,10 +121,10 @@ def test_the_command_prints_both_tables(root, capsys):
 
 def test_the_command_fails_on_a_contradiction(root, capsys):
     table = root / "results/laptop/tables/influence_balancing_seeds.parquet"
-    rows = store.read_parquet(table)
+    rows = parquet.read(table)
     up = (rows["run"] == "truncated_es") & (rows["metric"] == "theta")
     rows.loc[up, "value"] = 1.0 - rows.loc[up, "value"]
-    store.write_parquet(table, rows)
+    parquet.write(table, rows)
     jobs = root / "results/laptop/tables/influence_balancing_jobs.json"
     edited = store.read_json(jobs)
     edited[0]["content_sha256"] = "3" * 64

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.plan import resolve
 from workflow.lib.results import choice
 from workflow.scripts import choose
@@ -60,7 +60,7 @@ def test_without_strings_to_copy_the_lowest_training_loss_is_best():
 
 
 def test_the_choice_goes_from_the_table_into_the_run(tmp_path):
-    store.write_parquet(tmp_path / "table.parquet", table(pes=[(3, 1000, 1, 0.2)]))
+    parquet.write(tmp_path / "table.parquet", table(pes=[(3, 1000, 1, 0.2)]))
     choices = tmp_path / "choices.json"
     written = ["--output", str(choices), "--grid", str(tmp_path / "grid.csv")]
     choose.main(["--table", str(tmp_path / "table.parquet"), *written])

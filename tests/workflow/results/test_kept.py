@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.results import kept
 
 IDENTITY = {"spec_sha256": "s", "code": {"a.py": "c"}, "data": {}}
@@ -15,8 +15,8 @@ def result(tmp_path):
     """A finished result that has been kept, and then removed by Snakemake."""
     output = tmp_path / "runs/seeds-0-1.parquet"
     frame = pd.DataFrame({"value": np.arange(3.0)})
-    store.write_parquet(output, frame)
-    sidecar = IDENTITY | {"content_sha256": store.content_sha256(frame), "status": {"0": "ok"}}
+    parquet.write(output, frame)
+    sidecar = IDENTITY | {"content_sha256": parquet.content_sha256(frame), "status": {"0": "ok"}}
     store.write_json(output.with_suffix(".json"), sidecar)
     kept.keep(output)
     content = output.read_bytes()

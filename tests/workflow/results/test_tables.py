@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.synthetic_runs import aggregated, write_run
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.results import tables
 from workflow.scripts import aggregate
 
@@ -50,9 +50,9 @@ def test_blocks_of_seeds_and_runs_of_different_sizes_join(tmp_path):
 def test_the_compute_of_a_point_is_the_mean_over_seeds(tmp_path):
     """Where inner problems differ in length, seeds have spent different compute at one update."""
     path = write_run(tmp_path, "toy", "pes", loss(), estimator="pes")
-    rows = store.read_parquet(path)
+    rows = parquet.read(path)
     rows["inner_steps"] += 4 * rows["seed"] * (rows["outer_step"] > 0)
-    store.write_parquet(path, rows)
+    parquet.write(path, rows)
     summary = aggregated([path], tmp_path, "toy")["toy"]
     assert summary["inner_steps"].tolist() == [0, 40 + 6, 80 + 6]
     assert set(summary["n"]) == {4}
@@ -68,8 +68,8 @@ def test_a_seed_in_two_files_is_refused(tmp_path):
 
 def test_a_seed_that_stops_early_is_refused(tmp_path):
     path = write_run(tmp_path, "toy", "pes", loss(), estimator="pes")
-    rows = store.read_parquet(path)
-    store.write_parquet(path, rows[(rows["seed"] != 2) | (rows["outer_step"] < 20)])
+    rows = parquet.read(path)
+    parquet.write(path, rows[(rows["seed"] != 2) | (rows["outer_step"] < 20)])
     with pytest.raises(ValueError, match="run 'pes' has 3 of 4 seeds for 'loss' at outer step 20"):
         aggregated([path], tmp_path, "toy")
 

@@ -8,7 +8,7 @@ import pytest
 
 from examples import train_with_a_learned_optimizer as example
 from tests.helpers.run_files import write_run
-from workflow.lib.common import provenance, store
+from workflow.lib.common import parquet, provenance, store
 from workflow.lib.plan import resolve, spec
 from workflow.lib.plan.dag import Dag
 from workflow.lib.results import tables, trained
@@ -25,7 +25,7 @@ def gathered(tmp_path):
         values = {"meta_loss": np.ones((2, 3))}
         path = write_run(tmp_path / "runs", "toy", run_name, values, estimator=run_name)
         if run_name == "es_single":
-            frame, sidecar = store.read_parquet(path), store.read_json(path.with_suffix(".json"))
+            frame, sidecar = parquet.read(path), store.read_json(path.with_suffix(".json"))
             rows = [
                 {"seed": seed, "cell": cell, "metric": "final_theta", "value": seed + cell / 2}
                 for seed in (0, 1)
@@ -35,7 +35,7 @@ def gathered(tmp_path):
                 experiment="toy", run=run_name, estimator=run_name, outer_step=20, inner_steps=80
             )
             joined = pd.concat([frame, extra[frame.columns].astype(frame.dtypes)])
-            store.write_parquet(path, joined.reset_index(drop=True))
+            parquet.write(path, joined.reset_index(drop=True))
             for name in trained.PROVENANCE:
                 sidecar.setdefault(name, "made up")
             store.write_json(path.with_suffix(".json"), sidecar)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.lib.common import provenance, store
+from workflow.lib.common import parquet, provenance, store
 from workflow.lib.plan import spec
 from workflow.lib.results import verify
 from workflow.scripts import verify as command
@@ -37,13 +37,13 @@ def write_data(root):
 
 def write_run(root, run):
     frame = pd.DataFrame({"run": run.parent.name, "value": np.arange(3000.0)})
-    store.write_parquet(root / run, frame)
+    parquet.write(root / run, frame)
     code = f"estimators/{run.parent.name}.py"
     sidecar = {
         "spec": settings(run),
         "spec_sha256": spec.sha256(settings(run)),
         "status": {"0": "ok", "1": "diverged"},
-        "content_sha256": store.content_sha256(frame),
+        "content_sha256": parquet.content_sha256(frame),
         "code": {code: provenance.code_sha256(root / code)},
         "data": {"mnist": provenance.file_sha256(root / DATA)},
     }
@@ -88,7 +88,7 @@ DAMAGES = {
     "truncated table": (lambda root: truncate(root / PARQUET), PARQUET, "damaged"),
     "missing table": (lambda root: (root / PARQUET).unlink(), PARQUET, "missing"),
     "other values": (
-        lambda root: store.write_parquet(root / PARQUET, pd.DataFrame({"value": [0.0]})),
+        lambda root: parquet.write(root / PARQUET, pd.DataFrame({"value": [0.0]})),
         PARQUET,
         "not those that the run wrote",
     ),

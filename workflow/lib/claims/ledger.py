@@ -236,7 +236,7 @@ def _entry(
         "verdict": _worst(entry["verdict"] for entry in entries),
         "verdict_alone": _worst(entry["alone"]["verdict"] for entry in entries),
         "command": catalogue.command(claim, scale),
-        "seconds": round(sum(job["timings"]["wall_s"] for job in costs), 1),
+        "seconds": round(math.fsum(job["timings"]["wall_s"] for job in costs), 1),
         "memory_mb": max((job.get("peak_memory_mb") or 0.0 for job in costs), default=0.0) or None,
         "hardware": sorted({job.get("cpu") or job["device_kind"] for job in costs}),
         "scale": scale,

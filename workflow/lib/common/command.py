@@ -5,8 +5,17 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 DEFAULT_SCALE = "laptop"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with one line, without the list of all options."""
+        self.exit(2, f"{self.prog}: {message}; --help explains the options\n")
 
 
 def parser(
@@ -26,7 +35,7 @@ def parser(
     """
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know σ
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog=f"python -m workflow.scripts.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,

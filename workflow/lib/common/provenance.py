@@ -66,8 +66,12 @@ def import_closure(modules: Iterable[str], root: Path) -> list[Path]:
     return sorted(set(found.values()))
 
 
+@functools.cache
 def _module_file(module: str, root: Path) -> Path | None:
-    """Return the file of a dotted module name, or None if the repository has no such module."""
+    """Return the file of a dotted module name, or None if the repository has no such module.
+
+    A plan asks some 50,000 times: a file that is new since then is not seen by this process.
+    """
     base = root.joinpath(*module.split("."))
     candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
     return next((path for path in candidates if path.is_file()), None)

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from workflow.lib.common import store
 from workflow.lib.common.paths import WORKFLOW
 from workflow.lib.plan.spec import check_schema
 
@@ -41,7 +40,7 @@ def claim_files() -> list[Path]:
 
 def _checked(schema: str, source: Path) -> dict[str, Any]:
     """Return the content of a file; ValueError if it does not fit its schema."""
-    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    content = store.read_yaml(source)
     check_schema(content, schema, source.relative_to(WORKFLOW / "config").as_posix())
     return content
 

@@ -109,7 +109,9 @@ class Dag(NamedTuple):
             sorted({job.spec[key]["experiment"] for job in self.jobs.values() if key in job.spec})
             for key in resolve.WAITS
         )
-        files = [self.path(f"trained/{name}.json") for name in training]
+        files = [
+            self.path(f"trained/{name}.{end}") for name in training for end in ("json", "done")
+        ]
         for name in tuning:
             files += [self.path(f"tuning/{name}.json"), self.path(f"tables/{name}_grid.csv")]
             files += self.table_files(name)

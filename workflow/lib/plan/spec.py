@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema
-import yaml
 
+from workflow.lib.common import store
 from workflow.lib.common.choices import check_choice
 from workflow.lib.common.paths import ROOT, WORKFLOW
 
@@ -166,7 +166,7 @@ def _load(name: str) -> dict[str, Any]:
     """Return the content of an experiment file, checked against its schema."""
     check_choice("experiment", name, experiments())
     path = WORKFLOW / "config/experiments" / f"{name}.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = store.read_yaml(path)
     check_schema(content, "experiment", path.name)
     return content
 
@@ -262,4 +262,4 @@ def check_schema(content: Any, schema: str, source: str) -> None:
 def _schema(name: str) -> dict[str, Any]:
     """Return a JSON schema."""
     path = WORKFLOW / "schemas" / f"{name}.schema.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return store.read_yaml(path)

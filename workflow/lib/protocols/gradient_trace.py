@@ -1,7 +1,8 @@
 """Protocol: train one outer parameter and record every estimate of its gradient (Fig. 19).
 
 Recorded at every outer step: `theta` before the update; the estimate `gradient`; `loss`, summed
-over the unroll and averaged over particles; and `problem`, the inner problems begun so far.
+over the unroll and averaged over particles; `problem`, the inner problems begun so far; and
+`nonfinite_pairs`, the pairs that were left out. With such a pair, `gradient` and `loss` are NaN.
 """
 
 import dataclasses
@@ -111,6 +112,7 @@ def _train(
             "loss": jnp.where(complete, info.loss, jnp.nan),
             "resets": info.num_resets,
             "inner_steps": info.inner_steps,
+            "nonfinite_pairs": info.nonfinite_pairs,
         }
 
     keys = step_keys(key, jnp.arange(outer_steps, dtype=jnp.int32))

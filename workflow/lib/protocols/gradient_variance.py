@@ -10,8 +10,10 @@ compared with the task's exact gradient g. Recorded for each of the R seeds of a
     squared_bias         jackknife pseudo-value of Σ_{i≠j} e_i·e_j / (R(R - 1)), e_i = ĝ_i - g,
                          the unbiased estimate of |E ĝ - g|²
 
-The mean of a column over seeds estimates what the column is named after, and has a t interval. The
-last two columns need at least 3 seeds in a job; with fewer they are NaN.
+Recorded too are `nonfinite_pairs`, which the estimate left out: a seed that has one has diverged.
+
+The mean of a column of the table over seeds estimates what the column is named after, and has a t
+interval. The last two columns need at least 3 seeds in a job; with fewer they are NaN.
 
 With `base`, the four are recorded again as `{metric}_base`, with one full-ES estimate b of many
 particles in place of g, and relative to |b|², as in the code of the PES paper. b is noisy itself:
@@ -103,7 +105,8 @@ def run(
         against = errors(estimates, np.asarray(reference(arrays), np.float64))
         values |= {f"{name}_base": value for name, value in against.items()}
     counts = take_counts(measured)
-    points = [log_point(len(seeds), values, 0, counts["inner_steps"])]
+    cost = counts.pop("inner_steps")
+    points = [log_point(len(seeds), values | counts, 0, cost)]
     complete = np.isfinite(values["squared_error"]) & (counts["nonfinite_pairs"] == 0)
     status = statuses(seeds, complete)
     return Outcome(tidy(seeds, points), status, timings(program, reference, oracle))

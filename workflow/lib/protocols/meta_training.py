@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tasks.base import Task, Theta
-from workflow.lib.common import store
+from workflow.lib.common import parquet
 from workflow.lib.protocols import _training
 from workflow.lib.protocols._build import Factory, per_update
 from workflow.lib.protocols._checkpoint import Checkpoint
@@ -79,7 +79,8 @@ def run(
     if resumed:
         first, carry, points = resumed
     else:
-        metrics = evaluate(keys, carry.theta, carry.progress) | {"nonfinite_gradients": 0}
+        metrics = evaluate(keys, carry.theta, carry.progress)
+        metrics |= {"nonfinite_gradients": 0, "nonfinite_pairs": 0}
         points.append(log_point(len(seeds), metrics, 0, 0))
     began = time.perf_counter()
     for step in range(first, config.outer_steps, config.log_every):
@@ -89,6 +90,7 @@ def run(
         cost = points[-1]["inner_steps"] + counts["inner_steps"]
         metrics = evaluate(keys, carry.theta, carry.progress) | means
         metrics["nonfinite_gradients"] = carry.nonfinite
+        metrics["nonfinite_pairs"] = points[-1]["nonfinite_pairs"] + counts["nonfinite_pairs"]
         points.append(log_point(len(seeds), metrics, done, cost))
         _log(points[-1], done, first, config.outer_steps, began)
         if counts["nonfinite_pairs"].any():
@@ -127,7 +129,7 @@ def _final_theta(theta: Theta, last: dict[str, np.ndarray]) -> Points:
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(theta)]
     flat = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     place = (last["outer_step"], last["inner_steps"])
-    return [log_point(len(flat), {store.FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
+    return [log_point(len(flat), {parquet.FINAL_THETA: x}, *place, i) for i, x in enumerate(flat.T)]
 
 
 def _log(

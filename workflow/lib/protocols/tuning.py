@@ -107,8 +107,10 @@ def run(
     for number, cell in enumerate(cells[first:], first):
         chosen = dict(zip(config.grid, cell, strict=True))
         metrics = program(keys, {name: jnp.full(len(seeds), x) for name, x in chosen.items()})
-        cost = _training.take_counts(metrics)["inner_steps"]
-        points.append(log_point(len(seeds), chosen | metrics, config.outer_steps, cost, number))
+        counts = _training.take_counts(metrics)
+        cost = counts.pop("inner_steps")
+        metrics |= chosen | counts
+        points.append(log_point(len(seeds), metrics, config.outer_steps, cost, number))
         LOGGER.info("cell %d/%d after %.0f s", number + 1, len(cells), time.perf_counter() - began)
         checkpoint.save(number + 1, (), points)
     return Outcome(tidy(seeds, points), dict.fromkeys(seeds, OK), timings(program))

@@ -5,6 +5,7 @@ A part stands between the lines `<!-- generated: NAME -->` and `<!-- end -->`, a
 page is written by hand. A test fails when a part is stale.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -149,7 +150,7 @@ def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
 
 def _cost(name: str, jobs: Sequence[Mapping[str, Any]], cores: int) -> dict[str, Any]:
     """Return what an experiment costs: jobs, minutes on all cores, memory of its largest job."""
-    seconds = sum(job["timings"]["wall_s"] for job in jobs)
+    seconds = math.fsum(job["timings"]["wall_s"] for job in jobs)
     memory = max((job.get("peak_memory_mb") or 0.0 for job in jobs), default=0.0)
     return {
         "name": name,

@@ -9,6 +9,7 @@ repository small, the numbers behind figures (csv) and the page of claims in HTM
 import datetime
 import functools
 import hashlib
+import math
 import os
 import platform
 import re
@@ -138,7 +139,7 @@ def describe(dag: Dag, root: Path) -> dict[str, Any]:
         "experiments": sorted({job.spec["experiment"] for job in dag.jobs.values()}),
         "jobs": len(sidecars),
         "elapsed_s": round(_covered(ends, walls), 1),
-        "job_s": round(sum(walls), 1),
+        "job_s": round(math.fsum(walls), 1),
         "peak_memory_mb": max(sidecar["peak_memory_mb"] for sidecar in sidecars),
     }
 

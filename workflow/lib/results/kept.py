@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 
 
 def keep(output: Path) -> None:
@@ -56,7 +56,7 @@ def forget(output: Path) -> None:
 def _is_whole(result: Path, sidecar: Path, identity: Mapping[str, Any]) -> bool:
     """Return whether both files are there, fit each other, and have this identity."""
     try:
-        found, known = store.content_sha256(store.read_parquet(result)), store.read_json(sidecar)
+        found, known = parquet.content_sha256(parquet.read(result)), store.read_json(sidecar)
         return known.items() >= {**identity, "content_sha256": found}.items()
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return False

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow.lib.common import stats, store
+from workflow.lib.common import parquet, stats, store
 from workflow.lib.plan import spec as specs
 
 POINT = ["outer_step", "cell", "metric"]
@@ -46,7 +46,7 @@ def read(path: Path) -> pd.DataFrame:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run the same snakemake command again")
-    return store.read_parquet(path)
+    return parquet.read(path)
 
 
 def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -88,7 +88,7 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
 def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows of one run file and what its job cost and where it ran."""
     frame, sidecar = read(path), store.read_json(path.with_suffix(".json"))
-    frame = frame[frame["metric"] != store.FINAL_THETA]
+    frame = frame[frame["metric"] != parquet.FINAL_THETA]
     try:
         job = {
             "run": sidecar["spec"]["run"],

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.results import tables
 
 PROVENANCE = ("spec", "spec_sha256", "content_sha256", "code", "data", "versions", "git", "status")
@@ -31,7 +31,7 @@ def gather(paths: Iterable[Path]) -> dict[str, Any]:
     runs: dict[str, Any] = {}
     for path in sorted(paths):
         frame, sidecar = tables.read(path), store.read_json(path.with_suffix(".json"))
-        rows = frame[frame["metric"] == store.FINAL_THETA].sort_values("cell")
+        rows = frame[frame["metric"] == parquet.FINAL_THETA].sort_values("cell")
         if rows.empty:
             continue
         entry = runs.setdefault(sidecar["spec"]["run"], {"weights": {}, "provenance": []})

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib.common import store
+from workflow.lib.common import parquet, store
 from workflow.lib.common.provenance import code_sha256, file_sha256
 from workflow.lib.plan import spec as specs
 
@@ -95,7 +95,7 @@ def _run_problems(
 def _content_problem(path: Path, recorded: str) -> str:
     """Return what is wrong with the values in a parquet file, or "" if they are as recorded."""
     try:
-        content = store.content_sha256(store.read_parquet(path))
+        content = parquet.content_sha256(parquet.read(path))
     except FileNotFoundError:
         return "missing, though its sidecar is there"
     except (ValueError, TypeError):

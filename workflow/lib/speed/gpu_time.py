@@ -11,8 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
+from workflow.lib.common import store
 from workflow.lib.common.paths import WORKFLOW
 from workflow.lib.plan import spec
 from workflow.lib.protocols import Assembled
@@ -40,7 +39,7 @@ class Cost(NamedTuple):
 
 def gpu() -> dict[str, Any]:
     """Return the GPU of config/gpu.yaml: `name`, `float32_flops` (per second) and `source`."""
-    return yaml.safe_load((WORKFLOW / "config/gpu.yaml").read_text(encoding="utf-8"))
+    return store.read_yaml(WORKFLOW / "config/gpu.yaml")
 
 
 def cost(experiment: str, scale: str = "paper") -> Cost:
