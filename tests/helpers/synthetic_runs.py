@@ -79,6 +79,13 @@ def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
     return _schedule(folder, name, "fashion_mnist", runs, seeds, lowest=0.5)
 
 
+def resnet_two(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 23, as Figure 7."""
+    runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    names = ("log10_lr", "logit_momentum")
+    return _schedule(folder, "resnet_two", "fashion_mnist", runs, seeds, names=names)
+
+
 def _schedule(
     folder: Path,
     name: str,
@@ -88,10 +95,11 @@ def _schedule(
     lowest: float = 200.0,
     family: str = "",
     landscape: bool = True,
+    names: tuple[str, str] = ("log10_initial_lr", "log10_decay"),
 ) -> list[Path]:
     """Write a landscape, and runs of a family that end `runs[run]` beside its lowest point."""
     axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
-    values = _bowl(lowest, *(axis.ravel() for axis in axes))
+    values = _bowl(lowest, names, *(axis.ravel() for axis in axes))
     values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
     repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
     paths = []
@@ -99,16 +107,18 @@ def _schedule(
         paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
-        values = _bowl(lowest, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
+        values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
         options = {"estimator": family or run.removesuffix("_slow"), "data": data}
         paths.append(write_run(folder, name, run, values, **options))
     return paths
 
 
-def _bowl(lowest: float, y: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the metrics of a schedule at these places: a bowl around (-1, 0)."""
+def _bowl(
+    lowest: float, names: tuple[str, str], y: np.ndarray, x: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the meta-loss at these places, a bowl around (-1, 0), and y and x by their names."""
     bowl = lowest * (1 + (y + 1) ** 2 + x**2)
-    return {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
+    return {"meta_loss": bowl, names[0]: y, names[1]: x}
 
 
 def toy_regression(folder: Path, seeds: int = 4) -> list[Path]:
@@ -180,8 +190,17 @@ def l2_regression(folder: Path, seeds: int = 4) -> list[Path]:
 
 
 def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Path]:
-    """Write every run of Figure 9: losses that fall at four speeds."""
-    name, data = "fashion_mnist_many_hyperparameters", "fashion_mnist"
+    """Write every run of Figure 9."""
+    return _search(folder, "fashion_mnist_many_hyperparameters", seeds)
+
+
+def resnet_many(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 24, as Figure 9."""
+    return _search(folder, "resnet_many", seeds)
+
+
+def _search(folder: Path, name: str, seeds: int) -> list[Path]:
+    """Write a random search and three estimators, whose losses fall at four speeds."""
     speeds = {"random_search": 0.05, "truncated_es": 0.08, "pes": 0.1, "es_single": 0.15}
     paths = []
     for run, speed in speeds.items():
@@ -189,7 +208,7 @@ def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Pat
         best = 400 + 700 * np.exp(-speed * np.arange(12)) * jitter
         family = "" if run == "random_search" else run
         values = {"meta_loss": best, "best_meta_loss": best}
-        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
+        paths.append(write_run(folder, name, run, values, estimator=family, data="fashion_mnist"))
     return paths
 
 

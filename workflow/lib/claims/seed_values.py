@@ -68,6 +68,21 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
 
 
+def compute_to(rows: pd.DataFrame, target: float | pd.Series) -> pd.Series:
+    """Return the inner steps after which every seed reaches a target, indexed by seed.
+
+    A seed that never does counts with the inner steps of its last log point.
+
+    Args:
+        rows: of one metric of one run.
+        target: which the metric reaches where it is at most this: for all rows, or for each.
+    """
+    last = rows["inner_steps"].groupby(rows["seed"]).max()
+    reached = rows[rows["value"] <= target]
+    first = reached["inner_steps"].groupby(reached["seed"]).min()
+    return first.reindex(last.index).fillna(last)
+
+
 def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:
     """Return the rows of one metric of some runs, up to the compute that all of them reached.
 
