@@ -23,6 +23,10 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
     numbers are drawn in every M-th step (with `breakstep`, in every step in which a pair needs a
     fresh ε).
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         resample_every: M >= 1, unrolls between fresh perturbations.

@@ -19,6 +19,10 @@ def es_single(
     number of unrolls (Prop. 3.2). A step costs N K inner steps; P N/2 numbers are drawn per inner
     problem.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         store_perturbations: whether to keep ε, P N/2 numbers, between steps (default). Otherwise

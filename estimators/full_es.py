@@ -21,6 +21,10 @@ def full_es(
 
     Unbiased for quadratic problems. A step costs N T inner steps and P N/2 random numbers.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem; all its problems have one horizon T.
         num_particles: N, even, at least 2; particles come in pairs, with θ + ε and θ - ε.

@@ -20,6 +20,10 @@ def pes(task: Task, **options: Unpack[ESOptions]) -> Estimator:
     different unrolls correlate, and grows with the number of unrolls if they do not. A step costs
     N K inner steps and P N/2 random numbers.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         **options: the hyperparameters of every antithetic ES estimator:

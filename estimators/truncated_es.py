@@ -18,6 +18,10 @@ def truncated_es(task: Task, **options: Unpack[ESOptions]) -> Estimator:
     Biased for K < T: no loss depends on a perturbation from an earlier unroll. A step costs
     (N + 1) K inner steps, with `breakstep` (N + N/2) K, and P N/2 random numbers.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         **options: the hyperparameters of every antithetic ES estimator:

@@ -16,6 +16,7 @@ from workflow.lib.report import style
 
 EXPERIMENT = "fashion_mnist_many_hyperparameters"
 RUNS = ("random_search", "truncated_es", "pes", "es_single")
+BAND = "lines: means, bands: lowest to highest seed"
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -24,8 +25,20 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs.
     """
+    return draw_search(tables[EXPERIMENT])
+
+
+def draw_search(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure of a search with three estimators and at random, and the rows it shows.
+
+    Args:
+        table: the summary of an experiment with these four runs.
+
+    Raises:
+        ValueError: it lacks one of them.
+    """
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH * 1.3, 2.9)
-    shown = at_equal_compute(tables[EXPERIMENT], RUNS, "best_meta_loss")
+    shown = at_equal_compute(table, RUNS, "best_meta_loss")
     looks = {run: style.estimator(run) for run in RUNS}
     style.curves(panel, shown, "inner_steps", looks, y="mean", band=("min", "max"))
     panel.set(xlabel="Inner steps, summed over particles", ylabel="Best meta-objective so far")
@@ -34,5 +47,5 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     panel.yaxis.set_major_formatter(LogFormatter())
     panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
     figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=4)
-    style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
+    style.footer(figure, shown, band=BAND)
     return figure, shown

@@ -11,6 +11,7 @@ from tasks.lorenz import lorenz
 from tasks.lr_schedule import lr_schedule
 from tasks.many_hyperparameters import many_hyperparameters
 from tasks.quadratic import quadratic
+from tasks.resnet import resnet
 from tasks.swimmer import swimmer
 from tasks.telescoping import telescoping
 from tasks.toy_regression import toy_regression
@@ -27,6 +28,7 @@ __all__ = [
     "lr_schedule",
     "many_hyperparameters",
     "quadratic",
+    "resnet",
     "swimmer",
     "telescoping",
     "toy_regression",

@@ -46,21 +46,26 @@ class Images(NamedTuple):
     """Two parts: images to train on, and images for the objective, which may be the same ones.
 
     Attributes:
-        pixels: uint8 [n, features]: the training images, then those for the objective.
+        pixels: uint8 [n, features]: the training images, then those for the objective; a feature is
+            a number of an image [height, width, channels], in this order.
+        shape: height, width and channels of an image; a grey one has one channel.
         labels: integers [n].
         first: index of the first training image, and of the first image for the objective.
         sizes: number of training images, and of images for the objective.
-        mean: of the training pixels; subtracted from all inputs.
-        deviation: standard deviation of the training pixels; all inputs are divided by it.
+        mean: of the training pixels; subtracted from all inputs. One number, or of colour images
+            one for each feature, the same for all features of a channel: [features].
+        deviation: standard deviation of the training pixels; all inputs are divided by it. As
+            `mean`.
         num_classes: number of classes.
     """
 
     pixels: Array
+    shape: tuple[int, int, int]
     labels: Array
     first: tuple[int, int]
     sizes: tuple[int, int]
-    mean: float
-    deviation: float
+    mean: float | np.ndarray
+    deviation: float | np.ndarray
     num_classes: int
 
     def minibatches(self, key: Key, batch_size: int) -> tuple[Array, Array]:
@@ -116,9 +121,25 @@ def classifier(
     """Return a classifier of a data set.
 
     Args:
-        data: `{split}_images`, uint8 [n, height, width], and `{split}_labels`, int [n].
+        data: as of `images`.
         hidden: units of the hidden layers.
         pool: side of the square over which images are averaged (2: 28x28 becomes 14x14).
+        objective: the split of the objective's minibatches, "train" or "validation".
+
+    Raises:
+        ValueError: if `pool` does not divide the image size.
+    """
+    found = images(data, pool, objective)
+    return Classifier(MLP((*hidden, found.num_classes)), found)
+
+
+def images(data: Mapping[str, np.ndarray], pool: int, objective: str = "train") -> Images:
+    """Return the images of a data set, in two parts.
+
+    Args:
+        data: `{split}_images`, uint8 [n, height, width] or, in colour, [n, height, width,
+            channels], and `{split}_labels`, int [n].
+        pool: side of the square over which images are averaged.
         objective: the split of the objective's minibatches, "train" or "validation".
 
     Raises:
@@ -127,17 +148,19 @@ def classifier(
     splits = ["train"] if objective == "train" else ["train", objective]
     parts = [_pool(data[f"{split}_images"], pool) for split in splits]
     labels = np.concatenate([data[f"{split}_labels"] for split in splits])
-    num_train, num_classes = len(parts[0]), int(labels.max()) + 1
-    images = Images(
+    num_train = len(parts[0])
+    _, height, width, *channels = data["train_images"].shape
+    mean, deviation = _moments(parts[0], channels)
+    return Images(
         pixels=jnp.asarray(np.concatenate(parts)),
+        shape=(height // pool, width // pool, *(channels or (1,))),
         labels=jnp.asarray(labels),
         first=(0, num_train * (len(parts) - 1)),
         sizes=(num_train, len(parts[-1])),
-        mean=float(parts[0].mean()),
-        deviation=float(parts[0].std()),
-        num_classes=num_classes,
+        mean=mean,
+        deviation=deviation,
+        num_classes=int(labels.max()) + 1,
     )
-    return Classifier(MLP((*hidden, num_classes)), images)
 
 
 def fixed_objective(task: Task, classifier: Classifier, size: int, every: int) -> Task:
@@ -181,8 +204,29 @@ def fixed_objective(task: Task, classifier: Classifier, size: int, every: int) -
 
 def _pool(images: np.ndarray, pool: int) -> np.ndarray:
     """Average images over squares of pool x pool pixels; return rounded uint8 [n, features]."""
-    n, height, width = images.shape
+    n, height, width, *channels = images.shape
     if pool < 1 or height % pool or width % pool:
         raise ValueError(f"pool={pool} must divide the image size {height}x{width}")
-    squares = images.reshape(n, height // pool, pool, width // pool, pool)
+    squares = images.reshape(n, height // pool, pool, width // pool, pool, *channels)
     return squares.mean(axis=(2, 4), dtype=np.float32).round().astype(np.uint8).reshape(n, -1)
+
+
+def _moments(
+    pixels: np.ndarray, channels: Sequence[int]
+) -> tuple[float | np.ndarray, float | np.ndarray]:
+    """Return mean and standard deviation of pixels, uint8 [n, features].
+
+    Args:
+        pixels: of the training images.
+        channels: [number of channels] of colour images, which are standardised channel by channel;
+            empty for grey ones.
+    """
+    if not channels:
+        return float(pixels.mean()), float(pixels.std())
+    apart = pixels.reshape(-1, *channels).T
+    repeats = pixels.shape[1] // len(apart)
+    mean, deviation = (
+        np.tile(np.array([moment(channel) for channel in apart], np.float32), repeats)
+        for moment in (np.mean, np.std)
+    )
+    return mean, deviation

@@ -10,13 +10,13 @@ Cost per inner step: forward and backward on one minibatch, forward on another.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tasks import _images
+from tasks import _images, _tuned
 from tasks.base import Array, Key, State, Task, Theta, stream, unroll
 
 
@@ -50,21 +50,19 @@ def many_hyperparameters(
         ValueError: if a hyperparameter is out of its range.
     """
     _check(horizon, hidden, batch_size, evaluation_repeats)
+    arrays, layers = (2 * len(hidden) + 2,), (len(hidden),)
     starts = {
-        "log_lr": (2 * len(hidden) + 2, _bounds("init_lr", init_lr, math.inf, math.log)),
+        "log_lr": (arrays, _tuned.start_range("init_lr", init_lr, math.inf, math.log)),
         "logit_momentum": (
-            2 * len(hidden) + 2,
-            _bounds("init_momentum", init_momentum, 1.0, _logit),
+            arrays,
+            _tuned.start_range("init_momentum", init_momentum, 1.0, _tuned.logit),
         ),
-        "logit_width": (len(hidden), _bounds("init_width", init_width, 1.0, _logit)),
+        "logit_width": (layers, _tuned.start_range("init_width", init_width, 1.0, _tuned.logit)),
     }
     classifier = _images.classifier(data, hidden, pool, "validation")
 
     def init_theta(key: Key) -> Theta:
-        return {
-            name: jax.random.uniform(stream(key, name), (size,), jnp.float32, low, high)
-            for name, (size, (low, high)) in starts.items()
-        }
+        return _tuned.draw(key, starts)
 
     def init_state(key: Key, theta: Theta) -> State:
         del theta
@@ -91,16 +89,12 @@ def many_hyperparameters(
 
 def _descend(theta: Theta, gradients: State, weights: State, momenta: State) -> tuple[State, State]:
     """Take one step of SGD, each array with a learning rate and a momentum of its own."""
-    # `own` has two trees like the weights: a scalar momentum, and a scalar rate, for each array.
-    momentum, rate = jax.nn.sigmoid(theta["logit_momentum"]), jnp.exp(theta["log_lr"])
     structure = jax.tree.structure(weights)
-    own = [
+    rates, decays = (
         jax.tree.unflatten(structure, [values[i] for i in range(structure.num_leaves)])
-        for values in (momentum, rate)
-    ]
-    momenta = jax.tree.map(lambda g, m, beta: beta * m + g, gradients, momenta, own[0])
-    weights = jax.tree.map(lambda w, m, alpha: w - alpha * m, weights, momenta, own[1])
-    return weights, momenta
+        for values in (jnp.exp(theta["log_lr"]), jax.nn.sigmoid(theta["logit_momentum"]))
+    )
+    return _tuned.descend(gradients, weights, momenta, rates, decays)
 
 
 def _masks(logit_width: Array, hidden: Sequence[int]) -> list[Array]:
@@ -110,22 +104,6 @@ def _masks(logit_width: Array, hidden: Sequence[int]) -> list[Array]:
         (jnp.arange(units) < jnp.floor(fractions[i] * units)).astype(fractions.dtype)
         for i, units in enumerate(hidden)
     ]
-
-
-def _logit(p: float) -> float:
-    """Return log(p / (1 - p))."""
-    return math.log(p / (1 - p))
-
-
-def _bounds(
-    name: str, bounds: Sequence[float], highest: float, link: Callable[[float], float]
-) -> list[float]:
-    """Return `link` of both ends of a range; ValueError unless they lie in (0, highest)."""
-    if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < highest:
-        raise ValueError(
-            f"{name}={list(bounds)} must be [lowest, highest], both in (0, {highest:g})"
-        )
-    return [link(bound) for bound in bounds]
 
 
 def _check(horizon: int, hidden: Sequence[int], batch_size: int, repeats: int) -> None:

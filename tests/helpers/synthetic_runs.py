@@ -61,6 +61,12 @@ def mnist_lr_schedule(folder: Path, seeds: int = 4) -> list[Path]:
     return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds)
 
 
+def gdtuo(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write both runs of Figure 26 that are not those of Figure 7; they end near truncated ES."""
+    runs = {"gdtuo_reset": 1.0, "gdtuo_never": 0.8}
+    return _schedule(folder, "gdtuo", "mnist", runs, seeds, family="tbptt", landscape=False)
+
+
 def mnist_lr_schedule_k1(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figures 17 and 18, the same as Figure 7 with one more."""
     runs = {"truncated_es": 0.9, "pes": 0.5, "pes_slow": 0.2, "es_single": 0.0}
@@ -73,6 +79,13 @@ def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
     return _schedule(folder, name, "fashion_mnist", runs, seeds, lowest=0.5)
 
 
+def resnet_two(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 23, as Figure 7."""
+    runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    names = ("log10_lr", "logit_momentum")
+    return _schedule(folder, "resnet_two", "fashion_mnist", runs, seeds, names=names)
+
+
 def _schedule(
     folder: Path,
     name: str,
@@ -80,25 +93,32 @@ def _schedule(
     runs: Mapping[str, float],
     seeds: int,
     lowest: float = 200.0,
+    family: str = "",
+    landscape: bool = True,
+    names: tuple[str, str] = ("log10_initial_lr", "log10_decay"),
 ) -> list[Path]:
-    """Write a landscape, and runs that end `runs[run]` beside its lowest point."""
+    """Write a landscape, and runs of a family that end `runs[run]` beside its lowest point."""
     axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
-    values = _bowl(lowest, *(axis.ravel() for axis in axes))
+    values = _bowl(lowest, names, *(axis.ravel() for axis in axes))
     values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
     repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
-    paths = [write_run(folder, name, "landscape", repeats, data=data, landscape=True)]
+    paths = []
+    if landscape:
+        paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
-        values = _bowl(lowest, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
-        family = run.removesuffix("_slow")
-        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
+        values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
+        options = {"estimator": family or run.removesuffix("_slow"), "data": data}
+        paths.append(write_run(folder, name, run, values, **options))
     return paths
 
 
-def _bowl(lowest: float, y: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the metrics of a schedule at these places: a bowl around (-1, 0)."""
+def _bowl(
+    lowest: float, names: tuple[str, str], y: np.ndarray, x: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the meta-loss at these places, a bowl around (-1, 0), and y and x by their names."""
     bowl = lowest * (1 + (y + 1) ** 2 + x**2)
-    return {"meta_loss": bowl, "log10_initial_lr": y, "log10_decay": x}
+    return {"meta_loss": bowl, names[0]: y, names[1]: x}
 
 
 def toy_regression(folder: Path, seeds: int = 4) -> list[Path]:
@@ -113,6 +133,23 @@ def toy_regression(folder: Path, seeds: int = 4) -> list[Path]:
         way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = {"meta_loss": 2423 - 300 * way, "log_lr_start": way - 4, "log_lr_end": way - 4}
         paths.append(write_run(folder, name, run, values, estimator=run))
+    return paths
+
+
+def dodge(folder: Path, seeds: int = 12) -> list[Path]:
+    """Write every run of Figure 25: straight paths that stop beside the start, or beyond it."""
+    sigmas = {"0p001": 1e-3, "0p1": 0.1, "0p3": 0.3, "1": 1.0}
+    sweep = {f"one_es_single_{name}": sigma for name, sigma in sigmas.items()}
+    paths = []
+    for run in ("one_dodge", *sweep, "many_rtrl", "many_dodge", "many_es_single"):
+        end = 6.5 if sweep.get(run, 0) > 0.2 else 4.0
+        way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+        values = {"meta_loss": np.where(way < 5, 2488 - 16 * way, 570.0)}
+        values |= {"log_lr_start": way - 4, "log_lr_end": 0.5 * way - 4}
+        family = "es_single" if run in sweep else run.removeprefix("one_").removeprefix("many_")
+        options = {"sweep": "one_es_single"} if run in sweep else {}
+        options |= {"hyperparameters": {"sigma": sweep.get(run, 1e-4)}, "estimator": family}
+        paths.append(write_run(folder, "dodge", run, values, **options))
     return paths
 
 
@@ -153,8 +190,17 @@ def l2_regression(folder: Path, seeds: int = 4) -> list[Path]:
 
 
 def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Path]:
-    """Write every run of Figure 9: losses that fall at four speeds."""
-    name, data = "fashion_mnist_many_hyperparameters", "fashion_mnist"
+    """Write every run of Figure 9."""
+    return _search(folder, "fashion_mnist_many_hyperparameters", seeds)
+
+
+def resnet_many(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of Figure 24, as Figure 9."""
+    return _search(folder, "resnet_many", seeds)
+
+
+def _search(folder: Path, name: str, seeds: int) -> list[Path]:
+    """Write a random search and three estimators, whose losses fall at four speeds."""
     speeds = {"random_search": 0.05, "truncated_es": 0.08, "pes": 0.1, "es_single": 0.15}
     paths = []
     for run, speed in speeds.items():
@@ -162,7 +208,7 @@ def fashion_mnist_many_hyperparameters(folder: Path, seeds: int = 4) -> list[Pat
         best = 400 + 700 * np.exp(-speed * np.arange(12)) * jitter
         family = "" if run == "random_search" else run
         values = {"meta_loss": best, "best_meta_loss": best}
-        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
+        paths.append(write_run(folder, name, run, values, estimator=family, data="fashion_mnist"))
     return paths
 
 

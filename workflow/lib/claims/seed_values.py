@@ -35,6 +35,19 @@ def mean_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
     return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
 
 
+def median_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
+    """Return the median over seeds; too few seeds for the coverage leave it without an interval.
+
+    Args:
+        values: one for each seed; +inf is the worst there is.
+        alpha: one minus the coverage of the interval.
+    """
+    interval = stats.median(values, alpha)
+    if stats.median_coverage(len(values), alpha) < 1 - alpha:
+        interval = stats.Interval(interval.value, math.nan, math.nan)
+    return Estimate(interval, len(values))
+
+
 def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
 
@@ -53,6 +66,21 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
         np.isfinite(rows["value"]) & (rows["status"] != "diverged"), np.inf
     )
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
+
+
+def compute_to(rows: pd.DataFrame, target: float | pd.Series) -> pd.Series:
+    """Return the inner steps after which every seed reaches a target, indexed by seed.
+
+    A seed that never does counts with the inner steps of its last log point.
+
+    Args:
+        rows: of one metric of one run.
+        target: which the metric reaches where it is at most this: for all rows, or for each.
+    """
+    last = rows["inner_steps"].groupby(rows["seed"]).max()
+    reached = rows[rows["value"] <= target]
+    first = reached["inner_steps"].groupby(reached["seed"]).min()
+    return first.reindex(last.index).fillna(last)
 
 
 def at_equal_compute(table: pd.DataFrame, runs: Sequence[str], metric: str) -> pd.DataFrame:

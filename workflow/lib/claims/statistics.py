@@ -2,9 +2,9 @@
 
 A claim in `workflow/config/claims/` names a statistic and the arguments of each of its cases. A
 statistic is a public function that returns an `Estimate`; the ledger finds it by its name, here, in
-`variance`, `surface` and `comparisons`. It takes
+`variance`, `surface`, `paths` and `comparisons`. It takes
 
-* the rows of every seed of the claim's experiment (in `comparisons`, those of all tasks),
+* the rows of every seed of the claim's experiments (in `comparisons`, those of all tasks),
 * alpha, one minus the coverage of the interval that it returns,
 * its own arguments, by keyword, which the ledger checks against the signature.
 
@@ -21,6 +21,7 @@ import pandas as pd
 from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
+    compute_to,
     end_values,
     mean_over_seeds,
     rows_of,
@@ -31,6 +32,14 @@ from workflow.lib.common import stats
 def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean end value of `metric` over the seeds of `run`."""
     return mean_over_seeds(end_values(seeds, run, metric).to_numpy(), alpha)
+
+
+def share_below(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, limit: float
+) -> Estimate:
+    """Estimate the share of the seeds of `run` that end with less than `limit` of `metric`."""
+    below = end_values(seeds, run, metric) < limit
+    return Estimate(stats.proportion(int(below.sum()), len(below), alpha), len(below))
 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
@@ -70,6 +79,37 @@ def average_ratio(
         values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
         averages.append(values.groupby(rows["seed"]).mean())
     return _ratio(averages[0], averages[1], ceiling, alpha)
+
+
+def compute_to_target_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, target: float
+) -> Estimate:
+    """Estimate how much compute `run` takes to reach a target, over what `reference` takes.
+
+    The compute of a seed is that of its first log point at which `metric` is at most `target`,
+    which lies below the start; a seed that never gets there counts with all of its compute. The
+    estimate is the geometric mean over the seeds that both runs have.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
+    needed = [compute_to(rows_of(seeds, name, metric), target) for name in (run, reference)]
+    return _ratio(*needed, np.inf, alpha)
+
+
+def compute_to_match(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate the share of the compute after which `run` is as good as `reference` ever gets.
+
+    In a seed it is the compute of the first log point at which `metric` of `run` is at most the
+    lowest of `reference`, over all compute: 1 if `run` never gets there. The estimate is the mean
+    over the seeds that both runs have.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
+    rows, others = rows_of(seeds, run, metric), rows_of(seeds, reference, metric)
+    lowest = others["value"].groupby(others["seed"]).min()
+    rows = rows[rows["seed"].isin(lowest.index)]
+    share = compute_to(rows, rows["seed"].map(lowest)) / compute_to(rows, -np.inf)
+    return mean_over_seeds(share.to_numpy(), alpha)
 
 
 def end_over_best(

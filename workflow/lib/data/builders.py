@@ -1,4 +1,4 @@
-"""tensorflow-datasets builders for images in idx files, tables and texts; no TensorFlow needed.
+"""tensorflow-datasets builders for images, tables and texts; no TensorFlow needed.
 
 TensorFlow stays out because a builder parses the original files itself, yields PIL images, rows
 or lines and writes `array_record` files, which `tfds` reads back as plain arrays.
@@ -19,35 +19,34 @@ LINES_PER_EXAMPLE = 1000
 SPLITS = ("train", "validation", "test")
 
 
-class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Grey images of ten classes, from the four idx files of a data set."""
+class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Images of ten classes, grey or in colour, from the original files of a data set."""
 
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(self, name: str, files: Mapping[str, bytes], data_dir: Path) -> None:
         """Take the data set's name, its original files, and the folder for the records."""
         self.name = name
-        self.files = files
+        self.train, self.test = PARSERS[prepared.find(name).kind](files)
         super().__init__(data_dir=data_dir, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
         """Describe one example."""
+        height, width, *channels = self.train[0].shape[1:]
         features = {
-            "image": tfds.features.Image(shape=(28, 28, 1)),
+            "image": tfds.features.Image(shape=(height, width, *(channels or [1]))),
             "label": tfds.features.ClassLabel(num_classes=10),
         }
         return _describe(self, features)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        """Parse the files; hold out the last training examples. `dl_manager` is unused."""
-        arrays = {file: formats.decode_idx(content) for file, content in self.files.items()}
-        images, labels = arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"]
+        """Hold out the last training examples. `dl_manager` is unused."""
+        images, labels = self.train
         cut = len(images) - prepared.find(self.name).validation
-        test = arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"]
         return {
             "train": self._generate_examples(images[:cut], labels[:cut]),
             "validation": self._generate_examples(images[cut:], labels[cut:]),
-            "test": self._generate_examples(*test),
+            "test": self._generate_examples(*self.test),
         }
 
     def _generate_examples(
@@ -126,7 +125,8 @@ def _describe(
     )
 
 
-BUILDERS = {"images": IdxImages, "table": TableRows, "text": TextLines}
+PARSERS = {"images": formats.labelled_images, "colour_images": formats.labelled_colour_images}
+BUILDERS = {**dict.fromkeys(PARSERS, LabelledImages), "table": TableRows, "text": TextLines}
 
 
 def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np.ndarray]:
@@ -161,8 +161,8 @@ def convert(name: str, files: Mapping[str, bytes], folder: Path) -> dict[str, np
     arrays = {}
     for split in SPLITS:
         examples = _read(builder, split)
-        images = [example["image"][..., 0] for example in examples]
-        arrays[f"{split}_images"] = np.stack(images)
+        images = np.stack([example["image"] for example in examples])
+        arrays[f"{split}_images"] = images[..., 0] if kind == "images" else images
         arrays[f"{split}_labels"] = np.array([example["label"] for example in examples], np.int32)
     return arrays
 

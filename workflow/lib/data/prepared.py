@@ -8,6 +8,7 @@ and of the original files, the source these came from, and the shapes. Both are 
 import hashlib
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from workflow.lib.common.choices import check_choice
 from workflow.lib.plan import catalogue
 
 EXAMPLES, CHARACTERS = 20, 10_000  # length of a stand-in: images or rows, and characters
+SHAPES = {"images": (28, 28), "colour_images": (32, 32, 3)}
 
 
 class Dataset(NamedTuple):
@@ -24,7 +26,8 @@ class Dataset(NamedTuple):
 
     Attributes:
         title: one line for people.
-        kind: "images" in idx files; a "table", whose last column is the target; or a "text".
+        kind: "images" in idx files; "colour_images" in CIFAR's binary files; a "table", whose last
+            column is the target; or a "text".
         originals: {original file: its sha256 (or md5), unpacked}.
         validation: how many of the last training images are held out for validation.
         address: of the publisher, who serves the original files; None if they come from elsewhere.
@@ -61,9 +64,10 @@ def load(name: str, folder: Path = Path("data")) -> dict[str, np.ndarray]:
 
     Returns:
         Images: for each split in train, validation, test, `{split}_images`, uint8 [n, 28, 28], 0 is
-        the background and 255 full ink, and `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`,
-        float32 [n, columns], and `targets`, float32 [n]. A text: `vocabulary`, [V] strings, and
-        `train_tokens`, int32 [n], indices into it.
+        the background and 255 full ink, or in colour [n, 32, 32, 3], red, green and blue, and
+        `{split}_labels`, int32 [n], 0 to 9. A table: `inputs`, float32 [n, columns], and `targets`,
+        float32 [n]. A text: `vocabulary`, [V] strings, and `train_tokens`, int32 [n], indices into
+        it.
 
     Raises:
         FileNotFoundError: the data set has not been prepared.
@@ -106,7 +110,8 @@ def stand_in(name: str | None) -> dict[str, np.ndarray] | None:
         numbers = np.random.default_rng(0).normal(size=(EXAMPLES, 4))
         return {"inputs": numbers[:, 1:], "targets": numbers[:, 0]}
     labels = np.arange(EXAMPLES, dtype=np.int32) % 10
-    images = np.linspace(0, 255, EXAMPLES * 28 * 28).astype(np.uint8).reshape(EXAMPLES, 28, 28)
+    shape = (EXAMPLES, *SHAPES[kind])
+    images = np.linspace(0, 255, math.prod(shape)).astype(np.uint8).reshape(shape)
     splits = ("train", "validation", "test")
     arrays = {f"{split}_images": images for split in splits}
     return arrays | {f"{split}_labels": labels for split in splits}

@@ -71,8 +71,11 @@ def _refreshed(root: Path) -> dict[str, str]:
 def _data(root: Path) -> dict[str, dict[str, Any]]:
     """Return {part: what its template asks for} from the published results and the code."""
     folder = root / publication.FOLDER
-    judged = store.read_json(folder / "claims.json")["claims"]
-    judged = {name: judged[name] for name in catalogue.load("claims") if name in judged}
+    published = store.read_json(folder / "claims.json")["claims"]
+    judged = {
+        name: published.get(name, {**claim, "verdict": ledger.NOT_RUN})
+        for name, claim in catalogue.load("claims").items()
+    }
     facts = publication.facts(root)
     jobs = {
         name: store.read_json(folder / "tables" / f"{name}_jobs.json")
@@ -136,7 +139,7 @@ def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
     if claim["verdict"] == ledger.NOT_RUN:
         command = catalogue.command(claim, "laptop")
         unknown = dict.fromkeys(("minutes", "memory"), NOTHING)
-        return {**row, "result": "not run", "command": command, **unknown}
+        return {**row, "result": "not in the published run yet", "command": command, **unknown}
     worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))
     more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
     return {

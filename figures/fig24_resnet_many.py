@@ -1,0 +1,27 @@
+"""Figure 24: 24 hyperparameters of a ResNet at once, drawn as Figure 9.
+
+The line under the figure also says who ends lowest, by the table.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.fig09_many_hyperparameters import BAND, draw_search
+from workflow.lib.report import style
+
+EXPERIMENT = "resnet_many"
+
+
+def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and the rows of the summary table that it shows.
+
+    Raises:
+        ValueError: the table lacks one of the runs.
+    """
+    figure, shown = draw_search(tables[EXPERIMENT])
+    ends = shown.groupby("run", sort=False)["mean"].last()
+    lowest = style.estimator(ends.idxmin())["label"]
+    style.footer(figure, shown, f"lowest mean at the end: {lowest}", band=BAND)
+    return figure, shown
