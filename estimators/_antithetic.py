@@ -27,10 +27,10 @@ import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
+from estimators._estimate import estimate
 from estimators._hyperparameters import check_count, check_es_options
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
-from estimators._standardized import standardization
 from estimators._theta import flatten
 from estimators.base import Estimator, Info, all_finite, make_estimator
 from tasks.base import Array, Key, State, Task, Theta, alike, stream
@@ -205,11 +205,7 @@ def antithetic_es(
             again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, zero)
         total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
         found = _found(losses, total, again, memory, states)
-        scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
-        gradient = found.total / scale
-        if standardize:
-            gradient *= standardization(losses, layout.sigma).astype(gradient.dtype)
-        gradient = unravel(gradient)
+        gradient = unravel(estimate(found.total, losses, layout, standardize))
         clock, steps = advanced(clock, truncation)
         info = Info(
             loss=found.loss,

@@ -1,13 +1,29 @@
-"""The option `standardize`: a gradient in units of the spread of the losses that it is made of.
+"""From the weighted sum over pairs to the estimate, and what the option `standardize` does to it.
 
-The code of the PES paper divides by the standard deviation of the particles' returns on Swimmer. A
-learning rate then means the same wherever losses are large or small, and an estimate says where to
-go, but no longer how steep it is there: those of an inner problem do not add up to ∇L.
+The code of the PES paper divides the gradients of Swimmer by the standard deviation of returns. A
+learning rate then means the same wherever losses are large or small. An estimate says where to go,
+but no longer how steep it is there: those of an inner problem do not add up to ∇L.
 """
 
 import jax.numpy as jnp
 
+from estimators._particles import Layout
 from tasks.base import Array
+
+
+def estimate(total: Array, losses: Array, layout: Layout, standardize: bool) -> Array:
+    """Return the gradient, flat, [P]: the sum divided by N σ², and standardized if asked for.
+
+    Args:
+        total: Σ_pairs w (L(θ + ε) - L(θ - ε)), [P].
+        losses: of both particles of every pair, [2, n].
+        layout: has N/2 and σ.
+        standardize: whether to multiply by `standardization`.
+    """
+    scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, total.dtype) ** 2
+    if not standardize:
+        return total / scale
+    return total / scale * standardization(losses, layout.sigma).astype(total.dtype)
 
 
 def standardization(losses: Array, sigma: Array | float) -> Array:
