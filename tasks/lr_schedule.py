@@ -68,11 +68,8 @@ def lr_schedule(
             what only one that ends has.
     """
     _check(horizon, hidden, batch_size, momentum, time_constant, init_lr, init_decay)
-    if endless and (final_batch, problem_seed) != (None, None):
-        raise ValueError(
-            f"endless=True has no end: leave out final_batch={final_batch} (a final loss) and "
-            f"problem_seed={problem_seed} (the gradient of a whole problem)"
-        )
+    if endless:
+        _check_endless(final_batch, problem_seed)
     classifier = _images.classifier(data, hidden, pool)
     optimizer = optax.trace(decay=momentum)
 
@@ -107,6 +104,15 @@ def lr_schedule(
     if final_batch is not None:
         task = telescoping(_images.fixed_objective(task, classifier, final_batch, final_every))
     return task if problem_seed is None else fixed_problem(task, problem_seed)
+
+
+def _check_endless(final_batch: int | None, problem_seed: int | None) -> None:
+    """Raise ValueError if a problem without end is asked for what only one that ends has."""
+    if (final_batch, problem_seed) != (None, None):
+        raise ValueError(
+            f"endless=True has no end: leave out final_batch={final_batch} (a final loss) and "
+            f"problem_seed={problem_seed} (the gradient of a whole problem)"
+        )
 
 
 def _check(
