@@ -15,7 +15,7 @@ from typing import Any
 from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
-from workflow.lib.report import diagram, publication
+from workflow.lib.report import diagram, overview, publication
 from workflow.lib.report.layout import render
 from workflow.lib.report.pages import case_text, wanted_text
 
@@ -86,6 +86,7 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
         "run": {**facts, "machine": publication.machine(facts)},
         "abstract": {"folder": publication.FOLDER, **_abstract(judged)},
         "figures": {"folder": publication.FOLDER, "figures": _first_of_each_category(drawn)},
+        "overview": {"figures": overview.figures(drawn)},
         "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
         "imports": {"nodes": diagram.nodes()},
         "costs": {"experiments": [_cost(name, j, facts["cores"]) for name, j in jobs.items()]},
