@@ -27,13 +27,16 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 
 def draw_schedule(
-    tables: Mapping[str, pd.DataFrame], landscape: _landscape.Landscape
+    tables: Mapping[str, pd.DataFrame],
+    landscape: _landscape.Landscape,
+    runs: tuple[str, ...] = RUNS,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure of a learning-rate schedule: grid cells, paths and the rows of the curves.
+    """Return the figure of two outer parameters: grid cells, paths and the rows of the curves.
 
     Args:
         tables: of the experiment of the landscape.
         landscape: the background; the same experiment has the runs.
+        runs: that have paths and curves.
 
     Returns:
         The figure, and what it shows.
@@ -42,7 +45,7 @@ def draw_schedule(
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
-    curves = at_equal_compute(table, RUNS, "meta_loss")
+    curves = at_equal_compute(table, runs, "meta_loss")
     looks = style.looks(curves)
     grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
     figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.0)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from figures import _landscape
 from figures.fig07_mnist_lr_schedule import draw_schedule
 
+RUNS = ("pes", "es_single")
 MOMENTA = (0.1, 0.5, 0.9, 0.98)
 LANDSCAPE = _landscape.Landscape(
     experiment="resnet_two",
@@ -30,7 +31,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
-    figure, shown = draw_schedule(tables, LANDSCAPE)
+    figure, shown = draw_schedule(tables, LANDSCAPE, RUNS)
     momenta = np.array(MOMENTA)
     figure.axes[0].set_xticks(np.log(momenta / (1 - momenta)), labels=MOMENTA)
     return figure, shown

@@ -75,7 +75,7 @@ def fashion_mnist_telescoping(folder: Path, seeds: int = 4) -> list[Path]:
 
 def resnet_two(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figure 23, as Figure 7."""
-    runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    runs = {"pes": 0.1, "es_single": 0.0}
     names = ("log10_lr", "logit_momentum")
     return _schedule(folder, "resnet_two", "fashion_mnist", runs, seeds, names=names)
 
