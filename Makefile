@@ -58,7 +58,7 @@ readme: .venv/.complete  ## redraw and judge what is published; the generated pa
 benchmark: .venv/.complete  ## speed of the estimators on this machine
 	$(IN_VENV) python -m workflow.scripts.benchmark
 
-peers: .venv/.complete  ## install evosax, an independent implementation: `make test` then compares with it
+peers: .venv/.complete  ## install evosax and MuJoCo, independent implementations: `make test` then compares with them
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-peers.lock
 

@@ -9,6 +9,7 @@ truncation=1)`. Notation, the same in code, configuration, tables and axis label
     num_particles   N       particles, both signs of an antithetic pair counted
     sigma           σ       standard deviation of a perturbation (never the variance)
     resample_every  M       unrolls between fresh perturbations in ES-Gen
+    num_directions  D       random directions in DODGE
     outer_step      -       one update of θ
     inner_steps     -       compute: inner steps summed over particles
 
@@ -19,6 +20,7 @@ The NRES paper (Li et al., 2023) calls K `W` and uses K for the length of noise 
 """
 
 from estimators.base import Estimator, Info, from_arrays, to_arrays
+from estimators.dodge import dodge
 from estimators.es_gen import es_gen
 from estimators.es_single import es_single
 from estimators.full_es import full_es
@@ -31,6 +33,7 @@ from estimators.uoro import uoro
 __all__ = [
     "Estimator",
     "Info",
+    "dodge",
     "es_gen",
     "es_single",
     "from_arrays",

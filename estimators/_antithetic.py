@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
+from estimators._estimate import estimate
 from estimators._hyperparameters import check_count, check_es_options
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
@@ -84,6 +85,7 @@ class ESOptions(TypedDict, total=False):
         truncation: K >= 1, inner steps per unroll, a divisor of the horizon T, where there is one.
         breakstep: whether every pair has an inner problem of its own; they share one by default.
         chunk_size: particles that run at a time on a CPU, 1 to N; by default all.
+        standardize: whether to divide estimates by the spread of losses; by default they are not.
     """
 
     num_particles: Required[int]
@@ -91,6 +93,7 @@ class ESOptions(TypedDict, total=False):
     truncation: Required[int]
     breakstep: NotRequired[bool]
     chunk_size: NotRequired[int | None]
+    standardize: NotRequired[bool]
 
 
 class ESState(NamedTuple):
@@ -156,7 +159,7 @@ def antithetic_es(
     Raises:
         ValueError: a hyperparameter is out of its range; the message has the numbers in it.
     """
-    num_particles, sigma, truncation, breakstep, chunk_size = check_es_options(
+    num_particles, sigma, truncation, breakstep, chunk_size, standardize = check_es_options(
         task, rule.stores, **options
     )
     layout = Layout(num_particles // 2, chunk_size, sigma)
@@ -202,8 +205,7 @@ def antithetic_es(
             again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, zero)
         total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
         found = _found(losses, total, again, memory, states)
-        scale = 2 * layout.num_pairs * jnp.asarray(layout.sigma, found.total.dtype) ** 2
-        gradient = unravel(found.total / scale)
+        gradient = unravel(estimate(found.total, losses, layout, standardize))
         clock, steps = advanced(clock, truncation)
         info = Info(
             loss=found.loss,

@@ -2,7 +2,7 @@
 
 The step that reaches t = T still credits the last loss to the perturbation that produced it. The
 next step, after θ has been updated, begins a new inner problem. A problem that never ends begins
-once, in `init`.
+once, in `init`; where an int32 can count its steps no further, it goes on with half of them.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,8 @@ class Clock(NamedTuple):
     """One clock for all particles (shape ()), or in breakstep one for each pair ([N/2]).
 
     Attributes:
-        t: int32, inner steps taken in the current inner problem.
+        t: int32, inner steps taken in the current inner problem; in one that never ends it falls
+            back to half where it would come to 2^31 - 1.
         end: int32, T of the current inner problem; 0 before the first one begins.
         problem: int32, inner problems begun so far; stays 0 where one never ends.
         key: PRNG key of the current inner problem.
@@ -51,7 +52,7 @@ def first_clock(key: Key, horizon: Horizon, shape: tuple[int, ...] = ()) -> Cloc
 
 
 def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tuple[Array, Clock]:
-    """Begin a new inner problem wherever the old one has ended.
+    """Begin a new inner problem wherever the old one has ended; let one that never ends go on.
 
     Its key comes from `key`, and its length is fixed from now on. In breakstep the first problems
     are cut short, each at another length, so that the pairs stand at different inner steps from
@@ -68,7 +69,7 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
     """
     shape = clock.t.shape
     if horizon is None:
-        return jnp.zeros(shape, bool), clock
+        return jnp.zeros(shape, bool), _counting_on(clock, key, truncation)
     begins, keys = ended(clock), _problem_keys(key, shape)
     # T of a new problem. If lengths differ, the key that draws its initial state gives its length.
     if callable(horizon):
@@ -86,6 +87,21 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
         problem=clock.problem + begins.astype(jnp.int32),
         key=choose(begins, keys, clock.key),
     )
+
+
+def _counting_on(clock: Clock, key: Key, truncation: int) -> Clock:
+    """Return the clock of a problem that never ends, which can count another unroll.
+
+    If an int32 cannot, half of the unrolls are forgotten. Steps then count as before, and draw from
+    a new key, so that no randomness comes twice.
+    """
+
+    def half() -> tuple[Array, Key]:
+        return clock.t // truncation // 2 * truncation, _problem_keys(key, clock.t.shape)
+
+    late = clock.t > NEVER - 1 - truncation
+    t, key = where_begun(late, half, (clock.t, clock.key))
+    return clock._replace(t=t, key=key)
 
 
 def advanced(clock: Clock, truncation: int) -> tuple[Clock, Array]:
@@ -113,7 +129,7 @@ def path_info(
 ) -> tuple[Clock, Info]:
     """Move the clock on by an unroll of a single path, and report on the step.
 
-    This is the end of a step for the estimators without particles (TBPTT, RTRL, UORO).
+    This is the end of a step for the estimators without particles (TBPTT, RTRL, UORO, DODGE).
 
     Args:
         clock: before the unroll.

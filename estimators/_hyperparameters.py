@@ -130,7 +130,8 @@ def check_es_options(
     truncation: int,
     breakstep: bool = False,
     chunk_size: int | None = None,
-) -> tuple[int, Any, int, bool, int | None]:
+    standardize: bool = False,
+) -> tuple[int, Any, int, bool, int | None, bool]:
     """Return the hyperparameters of antithetic ES from N on, with Python's own numbers.
 
     Args:
@@ -141,6 +142,7 @@ def check_es_options(
         truncation: K.
         breakstep: whether every pair has an inner problem of its own.
         chunk_size: particles that run at a time on a CPU.
+        standardize: whether to divide estimates by the spread of losses.
 
     Raises:
         ValueError: one of them is out of its range; the message has the numbers in it.
@@ -163,7 +165,8 @@ def check_es_options(
             "store_perturbations=False needs a chunk_size: perturbations are drawn again for one "
             "chunk of particles at a time"
         )
-    return n, sigma, truncation, bool(breakstep), chunk_size
+    standardize = switch("standardize", standardize)
+    return n, sigma, truncation, bool(breakstep), chunk_size, standardize
 
 
 def check_count(num_paths: int, truncation: int) -> None:

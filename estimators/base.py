@@ -44,7 +44,8 @@ class Info(NamedTuple):
             problem with a length of its own came to its end.
         ended: bool scalar, whether every inner problem has now come to its end.
         nonfinite_pairs: int32 scalar, antithetic pairs that the gradient leaves out, because the
-            losses of one or both particles are not finite; 0 for estimators without pairs.
+            losses of one or both particles are not finite; in DODGE directions, because their slope
+            is not; 0 for the other estimators.
     """
 
     loss: Array

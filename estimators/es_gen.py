@@ -23,6 +23,10 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
     numbers are drawn in every M-th step (with `breakstep`, in every step in which a pair needs a
     fresh ε).
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         resample_every: M >= 1, unrolls between fresh perturbations.
@@ -35,6 +39,9 @@ def es_gen(task: Task, *, resample_every: int, **options: Unpack[ESOptions]) -> 
                 inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
+            standardize (bool): whether the gradient is multiplied by 2σ / std(L), the standard
+                deviation of the particles' losses over this unroll; 0 if they are all equal.
+                Gradients then do not add up to ∇L. By default it is not.
 
     Returns:
         An `Estimator`. Its `step(key, θ, state)` runs one unroll, with a fresh ε in every M-th of

@@ -19,6 +19,10 @@ def es_single(
     number of unrolls (Prop. 3.2). A step costs N K inner steps; P N/2 numbers are drawn per inner
     problem.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         store_perturbations: whether to keep ε, P N/2 numbers, between steps (default). Otherwise
@@ -33,6 +37,9 @@ def es_single(
                 inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
+            standardize (bool): whether the gradient is multiplied by 2σ / std(L), the standard
+                deviation of the particles' losses over this unroll; 0 if they are all equal.
+                Gradients then do not add up to ∇L. By default it is not.
 
     Returns:
         An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns the gradient, in θ's

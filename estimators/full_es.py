@@ -15,10 +15,15 @@ def full_es(
     sigma: float,
     breakstep: bool = False,
     chunk_size: int | None = None,
+    standardize: bool = False,
 ) -> Estimator:
     """Build full ES (Eq. 3): every step runs a whole inner problem.
 
     Unbiased for quadratic problems. A step costs N T inner steps and P N/2 random numbers.
+
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
 
     Args:
         task: the inner problem; all its problems have one horizon T.
@@ -27,6 +32,9 @@ def full_es(
         breakstep: whether every pair has an inner problem, and so data, of its own.
         chunk_size: particles that run at a time on a CPU, 1 to N, to keep large states in its
             cache; all by default. Results change by rounding only.
+        standardize: whether the gradient is multiplied by 2σ / std(L), the standard deviation of
+            the particles' losses; 0 if they are all equal. It then has the direction of an estimate
+            of ∇L, not its length.
 
     Returns:
         An `Estimator`. Its `step(key, θ, state)` runs a whole inner problem and returns an estimate
@@ -43,4 +51,5 @@ def full_es(
         truncation=horizon,
         breakstep=breakstep,
         chunk_size=chunk_size,
+        standardize=standardize,
     )

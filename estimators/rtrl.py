@@ -6,13 +6,13 @@ product for each of the P outer parameters (Williams & Zipser, 1989).
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
+from estimators import _forward
 from estimators._clock import Clock, first_clock, path_info, restarted, where_begun
-from estimators._theta import flatten, parted
+from estimators._theta import flatten
 from estimators.base import Estimator, Info, check_truncation, make_estimator
-from tasks.base import Array, Key, State, Task, Theta, stream, unroll
+from tasks.base import Array, Key, State, Task, Theta
 
 
 class RTRLState(NamedTuple):
@@ -50,18 +50,7 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
     truncation = check_truncation(task, truncation)
 
     def begin(theta: Theta, clock: Clock) -> tuple[State, list[Array]]:
-        flat, unravel = flatten(theta)
-
-        def state_of(flat: Array) -> tuple[list[Array], State]:
-            state = task.init_state(stream(clock.key, "init_state"), unravel(flat))
-            return parted(state)[0], state
-
-        def column(tangent: Array) -> tuple[list[Array], State]:
-            return jax.jvp(state_of, (flat,), (tangent,), has_aux=True)[1:]
-
-        # A unit vector for each outer parameter gives s_0 and the columns of J_0 = ds_0/dθ.
-        jacobian, state = jax.vmap(column, out_axes=(0, None))(_units(flat))
-        return state, jacobian
+        return _forward.begin(task, theta, _units(flatten(theta)[0]), clock)
 
     def init(key: Key, theta: Theta) -> RTRLState:
         clock = first_clock(key, task.horizon)
@@ -70,24 +59,11 @@ def rtrl(task: Task, *, truncation: int = 1) -> Estimator:
     def update(key: Key, theta: Theta, state: RTRLState) -> tuple[Theta, RTRLState, Info]:
         flat, unravel = flatten(theta)
         begins, clock = restarted(state.clock, key, task.horizon, truncation)
-        start, jacobian = where_begun(
-            begins, lambda: begin(theta, clock), (state.state, state.jacobian)
+        start = where_begun(begins, lambda: begin(theta, clock), (state.state, state.jacobian))
+        # A unit vector carries a column of J along, and finds an entry of the gradient.
+        end, jacobian, gradient, loss = _forward.advance(
+            task, theta, _units(flat), clock, start, truncation
         )
-
-        floats, others, whole = parted(start)
-
-        def forward(flat: Array, floats: list[Array]) -> tuple[tuple[list[Array], Array], State]:
-            state = whole(floats, others)
-            end, loss = unroll(task.step, clock.key, unravel(flat), state, clock.t, truncation)
-            return (parted(end)[0], loss), (end, loss)
-
-        def column(tangent: Array, state_tangent: list[Array]) -> tuple:
-            return jax.jvp(forward, (flat, floats), (tangent, state_tangent), has_aux=True)[1:]
-
-        # A unit vector and the column of J that it stands for go through the K steps together, and
-        # become the same column of the new J and an entry of the gradient.
-        columns = jax.vmap(column, out_axes=(0, None))(_units(flat), jacobian)
-        (jacobian, gradient), (end, loss) = columns
         gradient = unravel(gradient)
         clock, info = path_info(clock, truncation, begins, loss, gradient)
         return gradient, RTRLState(clock, end, jacobian), info

@@ -18,6 +18,10 @@ def truncated_es(task: Task, **options: Unpack[ESOptions]) -> Estimator:
     Biased for K < T: no loss depends on a perturbation from an earlier unroll. A step costs
     (N + 1) K inner steps, with `breakstep` (N + N/2) K, and P N/2 random numbers.
 
+    A pair whose losses are not finite adds 0 to a sum that is still divided by N, which biases the
+    estimate towards perturbations that keep losses finite, and towards 0 by the share of such
+    pairs. `Info.nonfinite_pairs` counts them.
+
     Args:
         task: the inner problem.
         **options: the hyperparameters of every antithetic ES estimator:
@@ -29,6 +33,9 @@ def truncated_es(task: Task, **options: Unpack[ESOptions]) -> Estimator:
                 inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
+            standardize (bool): whether the gradient is multiplied by 2σ / std(L), the standard
+                deviation of the particles' losses over this unroll; 0 if they are all equal.
+                Gradients then do not add up to ∇L. By default it is not.
 
     Returns:
         An `Estimator`. Its `step(key, θ, state)` runs one unroll and returns an estimate of the

@@ -7,10 +7,12 @@ from tasks.image_classifier import image_classifier
 from tasks.influence_balancing import influence_balancing
 from tasks.l2_regression import l2_regression
 from tasks.learned_optimizer import learned_optimizer
+from tasks.lorenz import lorenz
 from tasks.lr_schedule import lr_schedule
 from tasks.many_hyperparameters import many_hyperparameters
 from tasks.quadratic import quadratic
 from tasks.resnet import resnet
+from tasks.swimmer import swimmer
 from tasks.telescoping import telescoping
 from tasks.toy_regression import toy_regression
 
@@ -22,10 +24,12 @@ __all__ = [
     "influence_balancing",
     "l2_regression",
     "learned_optimizer",
+    "lorenz",
     "lr_schedule",
     "many_hyperparameters",
     "quadratic",
     "resnet",
+    "swimmer",
     "telescoping",
     "toy_regression",
 ]

@@ -25,8 +25,9 @@ class Task(NamedTuple):
         init_theta: `key -> θ_0`, outer parameters: any pytree of floating-point arrays.
         init_state: `(key, θ) -> s_0`, a pytree of arrays of constant structure.
         step: `(key, θ, s, t) -> (s', L_t)`: one inner step; `t` counts the steps already taken
-            (0 in the first one). s' has the tree, shapes and dtypes of s, and L_t is one number;
-            estimators convert it to float32, unless its dtype is wider.
+            (0 in the first one). It is an int32: after 2^31 - 2 steps of a problem that never ends
+            it falls back to half of them. s' has the tree, shapes and dtypes of s, and L_t is one
+            number; estimators convert it to float32, unless its dtype is wider.
         horizon: T, inner steps in an inner problem; `None`: it never ends. Where inner problems
             differ in length it is a function, `key -> T` (int32 scalar), which gives the length of
             the inner problem that `init_state(key, θ)` begins; from t = T on, `step` then returns

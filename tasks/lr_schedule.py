@@ -1,4 +1,4 @@
-"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 8, 17, 18 and 19).
+"""Tuning a learning-rate schedule of an image classifier (Figs. 7, 8, 17, 18, 19 and 26).
 
 The inner problem trains an MLP by SGD with momentum, with the inverse-time decay
 
@@ -40,6 +40,7 @@ def lr_schedule(
     final_batch: int | None = None,
     final_every: int = 1,
     problem_seed: int | None = None,
+    endless: bool = False,
 ) -> Task:
     """Build the task.
 
@@ -59,11 +60,16 @@ def lr_schedule(
         final_every: inner steps between two evaluations of the fixed batch; divides the horizon.
         problem_seed: all inner problems share the initial weights and minibatches of this seed, and
             the task has an exact gradient; `None`: each inner problem draws its own.
+        endless: whether one network is trained without end, as in GDTUO (Fig. 26); T is then the
+            length of an evaluation alone.
 
     Raises:
-        ValueError: if a hyperparameter is out of its range.
+        ValueError: if a hyperparameter is out of its range, or a problem without end is asked for
+            what only one that ends has.
     """
     _check(horizon, hidden, batch_size, momentum, time_constant, init_lr, init_decay)
+    if endless:
+        _check_endless(final_batch, problem_seed)
     classifier = _images.classifier(data, hidden, pool)
     optimizer = optax.trace(decay=momentum)
 
@@ -94,10 +100,19 @@ def lr_schedule(
         start = {"log_lr": init_lr, "log_decay": init_decay}
         return {name: jnp.array(math.log(x), float) for name, x in start.items() if x is not None}
 
-    task = Task(init_theta, init_state, step, horizon, evaluate)
+    task = Task(init_theta, init_state, step, None if endless else horizon, evaluate)
     if final_batch is not None:
         task = telescoping(_images.fixed_objective(task, classifier, final_batch, final_every))
     return task if problem_seed is None else fixed_problem(task, problem_seed)
+
+
+def _check_endless(final_batch: int | None, problem_seed: int | None) -> None:
+    """Raise ValueError if a problem without end is asked for what only one that ends has."""
+    if (final_batch, problem_seed) != (None, None):
+        raise ValueError(
+            f"endless=True has no end: leave out final_batch={final_batch} (a final loss) and "
+            f"problem_seed={problem_seed} (the gradient of a whole problem)"
+        )
 
 
 def _check(

@@ -29,13 +29,15 @@ class Problem(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Hyperparameters: N, σ, K, M, and whether every pair has an inner problem of its own."""
+    """Hyperparameters: N, σ, K, M, whether every pair has an inner problem of its own, and whether
+    a gradient is multiplied by 2σ over the standard deviation of the losses."""
 
     num_particles: int
     sigma: float
     truncation: int
     resample_every: int
     breakstep: bool
+    standardize: bool = False
 
 
 class Pair:
@@ -81,7 +83,7 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
             pair.states, pair.epsilon, pair.xi = [start, start], epsilon, np.zeros(len(epsilon))
     gradients = []
     for theta, key in zip(thetas, keys[1:], strict=True):
-        total, fresh = np.zeros(len(theta)), draw(key)
+        total, fresh, losses = np.zeros(len(theta)), draw(key), []
         for i, pair in enumerate(pairs):
             begins = horizon is not None and pair.t == pair.end
             if begins:
@@ -98,6 +100,7 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
                 unroll(problem, pair.key, theta + sign * pair.epsilon, state, pair.t, length)
                 for sign, state in zip((1, -1), pair.states, strict=True)
             ]
+            losses += [ends[0][1], ends[1][1]]
             total += weight * (ends[0][1] - ends[1][1])
             if name == "truncated_es":
                 state, _ = unroll(problem, pair.key, theta, pair.states[0], pair.t, length)
@@ -105,7 +108,10 @@ def antithetic_es(name, problem, thetas, keys, draw, options):
             else:
                 pair.states = [state for state, _ in ends]
             pair.t += length
-        gradients.append(total / (options.num_particles * options.sigma**2))
+        gradient = total / (options.num_particles * options.sigma**2)
+        if options.standardize:
+            gradient = gradient * 2 * options.sigma / np.std(losses)
+        gradients.append(gradient)
     return np.array(gradients)
 
 
@@ -123,10 +129,11 @@ def perturb(name, pair, fresh, begins, options):
     return pair.xi if name in ("pes", "es_gen") else pair.epsilon
 
 
-def along_one_path(name, problem, thetas, keys, options, signs):
-    """Return the gradients of TBPTT, RTRL or UORO of one step for each θ, [steps, P].
+def along_one_path(name, problem, thetas, keys, options, signs, draw):
+    """Return the gradients of TBPTT, RTRL, UORO or DODGE of one step for each θ, [steps, P].
 
     States are vectors here, so that `jax.jacfwd` gives A = ∂f/∂s, B = ∂f/∂θ, a = ∂L/∂s, b = ∂L/∂θ.
+    DODGE is the gradient g of RTRL, seen along its directions only: the mean of (g · u) u.
 
     Args:
         name: of the estimator.
@@ -135,19 +142,21 @@ def along_one_path(name, problem, thetas, keys, options, signs):
         keys: of `init`, and of every step.
         options: hyperparameters; only K counts.
         signs: `(key, like) -> ν`, random signs.
+        draw: from a key to the directions, [D, P].
     """
-    slopes = jax.jit(jax.jacfwd(problem.step, argnums=(1, 2)), static_argnums=3)
+    slopes = jax.jit(jax.jacfwd(problem.step, argnums=(1, 2)))
+    one_step = jax.jit(problem.step)
     key, t, end, gradients = stream(keys[0], "problem"), 0, problem.horizon, []
     state, start = begin(problem, key, thetas[0])
     factor = signs(stream(keys[0], "first_signs"), state)
-    jacobian, rows = start, factor @ start
+    jacobian, rows, directions = start, factor @ start, draw(keys[0])
     for number, (theta, step_key) in enumerate(zip(thetas, keys[1:], strict=True)):
         begins = problem.horizon is not None and (number == 0 or t == end)
         if begins:
             key, t = stream(step_key, "problem"), 0
             state, jacobian = begin(problem, key, theta)
             factor = signs(stream(step_key, "first_signs"), state)
-            rows = factor @ jacobian
+            rows, directions = factor @ jacobian, draw(step_key)
         if name == "tbptt" and not begins:  # the state in which an unroll starts is a constant
             jacobian = jacobian * 0
         total = np.zeros(len(theta))
@@ -162,7 +171,9 @@ def along_one_path(name, problem, thetas, keys, options, signs):
             else:
                 total += a @ jacobian + b
                 jacobian = A @ jacobian + B
-            state, t = np.asarray(problem.step(key, theta, state, t)[0]), t + 1
+            state, t = np.asarray(one_step(key, theta, state, t)[0]), t + 1
+        if name == "dodge":
+            total = np.mean([(total @ u) * u for u in directions], axis=0)
         gradients.append(total)
     return np.array(gradients)
 

@@ -24,6 +24,7 @@ KEY = jax.random.key(4)
 # Values of hyperparameters that an estimator requires, and those that make a task small: a factory
 # gets the ones that it has.
 REQUIRED = {"num_particles": 4, "sigma": 0.1, "truncation": 2, "resample_every": 2}
+REQUIRED["num_directions"] = 2  # as many as there are pairs of particles
 SMALL = {"horizon": 4, "batch_size": 4, "evaluation_length": 4, "scenario": "real"}
 
 

@@ -36,13 +36,13 @@ def squares(key=KEY, pairs=2):
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
-        *((name, jnp.bfloat16) for name in toy_tasks.EIGHT),
+        *((name, jnp.bfloat16) for name in toy_tasks.ALL),
         ("es_gen", jnp.float16),
         ("uoro", jnp.float16),
     ],
 )
 def test_a_gradient_has_the_dtype_of_theta(name, dtype):
-    """L = 2 θ: ES estimates 2 mean(ε²)/σ² but for the rounding of θ ± ε, the others exactly 2."""
+    """L = 2 θ: ES and DODGE estimate 2 mean(ε²)/σ², ES but for the rounding of θ ± ε, others 2."""
     task = linear(lambda x: x.astype(jnp.float32), dtype=dtype)
     estimator, theta = build(name, task, sigma=0.25), task.init_theta(KEY)
     moments = optax.adam(0.1).init(theta)
@@ -57,11 +57,11 @@ def test_a_gradient_has_the_dtype_of_theta(name, dtype):
     gradients = jax.jit(lambda: jax.lax.scan(body, start, KEY[None])[1])()
     assert gradients.dtype == dtype
     steps = 4 if name == "full_es" else 2
-    exact = 2.0 * steps * (squares() if name in toy_tasks.FIVE else 1.0)
+    exact = 2.0 * steps * (squares() if name in (*toy_tasks.FIVE, "dodge") else 1.0)
     np.testing.assert_allclose(np.float64(gradients[0]), exact, rtol=0.02)
 
 
-@pytest.mark.parametrize("name", toy_tasks.EIGHT)
+@pytest.mark.parametrize("name", toy_tasks.ALL)
 @pytest.mark.parametrize(
     ("leaf", "shown"),
     [
@@ -90,6 +90,7 @@ def test_what_is_no_whole_number_in_range_is_refused(value):
             refused(["horizon=", "must be"], build, name, task._replace(horizon=value), 1)
     refused(["num_particles=", "must be"], build, "pes", task, num_particles=value)
     refused(["resample_every=", "must be"], build, "es_gen", task, resample_every=value)
+    refused(["num_directions=", "must be"], build, "dodge", task, num_directions=value)
     if value is not None:
         refused(["chunk_size=", "must"], build, "pes", task, chunk_size=value)
 
@@ -137,7 +138,7 @@ def test_losses_in_float16_sum_beyond_its_largest_number():
     assert info.loss == 80_000
 
 
-@pytest.mark.parametrize("name", ["pes", "tbptt", "rtrl", "uoro"])
+@pytest.mark.parametrize("name", ["pes", "tbptt", "rtrl", "uoro", "dodge"])
 @pytest.mark.parametrize(
     ("returned", "shown"),
     [

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import estimators
 import tasks
 from estimators.base import from_arrays, to_arrays
 from tests.helpers import toy_tasks
@@ -16,9 +15,7 @@ KEY = jax.random.key(5)
 
 
 def build(name, task, truncation, **options):
-    if name in ("tbptt", "rtrl"):
-        return getattr(estimators, name)(task, truncation=truncation)
-    return toy_tasks.es(name, task, truncation, sigma=SIGMA, **options)
+    return toy_tasks.build(name, task, truncation, sigma=SIGMA, **options)
 
 
 def run(name, task, truncation, steps, **options):
@@ -93,11 +90,11 @@ def test_an_initial_state_that_depends_on_theta_has_an_exact_gradient(name, trun
     np.testing.assert_allclose(gradient.sum(), 2 * 8.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["es_single", "pes", "truncated_es", "tbptt", "rtrl"])
+@pytest.mark.parametrize("name", ["es_single", "pes", "truncated_es", "tbptt", "rtrl", "dodge"])
 def test_lockstep_begins_a_problem_every_horizon(name):
     (_, info), state = run(name, toy_tasks.noisy(6), 2, 7)
     np.testing.assert_array_equal(info.num_resets, [1, 0, 0, 1, 0, 0, 1])
-    inner_steps = {"truncated_es": (4 + 1) * 2, "tbptt": 2, "rtrl": 2}.get(name, 4 * 2)
+    inner_steps = {"truncated_es": (4 + 1) * 2, "es_single": 4 * 2, "pes": 4 * 2}.get(name, 2)
     np.testing.assert_array_equal(info.inner_steps, inner_steps)
     np.testing.assert_array_equal(info.steps, 2)
     assert state.clock.problem == 3
@@ -167,7 +164,7 @@ def avals(tree):
 
 @pytest.mark.parametrize("endless", [False, True])
 @pytest.mark.parametrize("chunk_size", [None, 1])
-@pytest.mark.parametrize("name", [*toy_tasks.FIVE, "tbptt", "rtrl"])
+@pytest.mark.parametrize("name", [*toy_tasks.FIVE, "tbptt", "rtrl", "dodge"])
 def test_the_structure_of_a_state_is_constant(name, chunk_size, endless):
     if endless and name == "full_es":
         return
@@ -199,6 +196,7 @@ def through_a_file(state, path):
         ("truncated_es", {"chunk_size": 1}),
         ("tbptt", {}),
         ("rtrl", {}),
+        ("dodge", {}),
     ],
 )
 def test_a_loop_that_saves_its_state_agrees_with_a_scan_under_vmap(name, options, tmp_path):

@@ -49,7 +49,7 @@ def plain(name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", toy_tasks.EIGHT)
+@pytest.mark.parametrize("name", toy_tasks.ALL)
 def test_a_switch_changes_nothing(name, mode):
     expected = plain(name)
     with contextlib.ExitStack() as stack:
@@ -58,7 +58,7 @@ def test_a_switch_changes_nothing(name, mode):
         np.testing.assert_allclose(gradients(name, KEY), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", toy_tasks.EIGHT)
+@pytest.mark.parametrize("name", toy_tasks.ALL)
 def test_other_generators_of_random_numbers_work(name):
     """Also with raw keys, which are of another size there."""
     with jax.default_prng_impl("unsafe_rbg"):

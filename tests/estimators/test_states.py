@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("quick_compile")
 KEY = jax.random.key(7)
 
 
-@pytest.mark.parametrize("name", toy_tasks.EIGHT)
+@pytest.mark.parametrize("name", toy_tasks.ALL)
 def test_a_state_shares_no_array_and_can_be_donated(name):
     constant = jnp.ones(3)
     task = toy_tasks.noisy(4)._replace(init_state=lambda key, theta: constant)
@@ -79,7 +79,7 @@ def stored(how, arrays, folder):
 
 
 @pytest.mark.parametrize("how", ["pickle", "flax", "orbax"])
-@pytest.mark.parametrize("name", ["es_gen", "rtrl", "uoro"])
+@pytest.mark.parametrize("name", ["es_gen", "rtrl", "uoro", "dodge"])
 def test_a_state_goes_through_a_file(how, name, tmp_path):
     options = {"breakstep": True} if name == "es_gen" else {}
     task = toy_tasks.noisy(4)
@@ -95,7 +95,7 @@ def test_a_state_goes_through_a_file(how, name, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, to_arrays(first), to_arrays(second))
 
 
-@pytest.mark.parametrize("name", ["truncated_es", "es_gen", "tbptt", "rtrl", "uoro"])
+@pytest.mark.parametrize("name", ["truncated_es", "es_gen", "tbptt", "rtrl", "uoro", "dodge"])
 def test_a_scan_under_shard_map_is_a_loop(name):
     """With jax's check of what varies between devices, and jax's check of keys."""
     noisy = toy_tasks.noisy(4)

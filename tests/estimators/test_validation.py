@@ -24,6 +24,7 @@ from workflow.lib.plan import hyperparameters
         ({"sigma": float("inf")}, ["sigma=inf", "finite"]),
         ({"chunk_size": 0}, ["chunk_size=0", "between 1", "num_particles=4"]),
         ({"chunk_size": 5}, ["chunk_size=5", "num_particles=4"]),
+        ({"standardize": 1}, ["standardize=1", "True or False"]),
     ],
 )
 def test_es_options_out_of_range(name, options, message):
@@ -39,11 +40,11 @@ def test_es_truncations(name):
     refused(["breakstep=True", "horizon"], toy_tasks.es, name, endless, 1, breakstep=True)
 
 
-@pytest.mark.parametrize("name", ["tbptt", "rtrl"])
+@pytest.mark.parametrize("name", ["tbptt", "rtrl", "dodge"])
 def test_truncations_of_gradient_methods(name):
-    factory, task = getattr(estimators, name), toy_tasks.noisy(12)
-    refused(["horizon=12", "truncation=5", "is 4"], factory, task, truncation=5)
-    refused(["truncation=-1", "at least 1"], factory, task, truncation=-1)
+    task = toy_tasks.noisy(12)
+    refused(["horizon=12", "truncation=5", "is 4"], toy_tasks.build, name, task, 5)
+    refused(["truncation=-1", "at least 1"], toy_tasks.build, name, task, -1)
 
 
 def test_full_es_needs_an_end():

@@ -61,6 +61,12 @@ def mnist_lr_schedule(folder: Path, seeds: int = 4) -> list[Path]:
     return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds)
 
 
+def gdtuo(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write both runs of Figure 26 that are not those of Figure 7; they end near truncated ES."""
+    runs = {"gdtuo_reset": 1.0, "gdtuo_never": 0.8}
+    return _schedule(folder, "gdtuo", "mnist", runs, seeds, family="tbptt", landscape=False)
+
+
 def mnist_lr_schedule_k1(folder: Path, seeds: int = 4) -> list[Path]:
     """Write every run of Figures 17 and 18, the same as Figure 7 with one more."""
     runs = {"truncated_es": 0.9, "pes": 0.5, "pes_slow": 0.2, "es_single": 0.0}
@@ -87,19 +93,23 @@ def _schedule(
     runs: Mapping[str, float],
     seeds: int,
     lowest: float = 200.0,
+    family: str = "",
+    landscape: bool = True,
     names: tuple[str, str] = ("log10_initial_lr", "log10_decay"),
 ) -> list[Path]:
-    """Write a landscape, and runs that end `runs[run]` beside its lowest point."""
+    """Write a landscape, and runs of a family that end `runs[run]` beside its lowest point."""
     axes = np.meshgrid(np.linspace(-3, -0.5, 6), np.linspace(-2, 2, 5))
     values = _bowl(lowest, names, *(axis.ravel() for axis in axes))
     values["meta_loss"][(axes[0] > -0.6).ravel() & (axes[1] < -1).ravel()] = np.nan
     repeats = {metric: np.stack([samples] * 2) for metric, samples in values.items()}
-    paths = [write_run(folder, name, "landscape", repeats, data=data, landscape=True)]
+    paths = []
+    if landscape:
+        paths.append(write_run(folder, name, "landscape", repeats, data=data, landscape=True))
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
-        family = run.removesuffix("_slow")
-        paths.append(write_run(folder, name, run, values, estimator=family, data=data))
+        options = {"estimator": family or run.removesuffix("_slow"), "data": data}
+        paths.append(write_run(folder, name, run, values, **options))
     return paths
 
 
@@ -123,6 +133,37 @@ def toy_regression(folder: Path, seeds: int = 4) -> list[Path]:
         way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = {"meta_loss": 2423 - 300 * way, "log_lr_start": way - 4, "log_lr_end": way - 4}
         paths.append(write_run(folder, name, run, values, estimator=run))
+    return paths
+
+
+def dodge(folder: Path, seeds: int = 12) -> list[Path]:
+    """Write every run of Figure 25: straight paths that stop beside the start, or beyond it."""
+    sigmas = {"0p001": 1e-3, "0p1": 0.1, "0p3": 0.3, "1": 1.0}
+    sweep = {f"one_es_single_{name}": sigma for name, sigma in sigmas.items()}
+    paths = []
+    for run in ("one_dodge", *sweep, "many_rtrl", "many_dodge", "many_es_single"):
+        end = 6.5 if sweep.get(run, 0) > 0.2 else 4.0
+        way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+        values = {"meta_loss": np.where(way < 5, 2488 - 16 * way, 570.0)}
+        values |= {"log_lr_start": way - 4, "log_lr_end": 0.5 * way - 4}
+        family = "es_single" if run in sweep else run.removeprefix("one_").removeprefix("many_")
+        options = {"sweep": "one_es_single"} if run in sweep else {}
+        options |= {"hyperparameters": {"sigma": sweep.get(run, 1e-4)}, "estimator": family}
+        paths.append(write_run(folder, "dodge", run, values, **options))
+    return paths
+
+
+def lorenz(folder: Path, seeds: int = 4) -> list[Path]:
+    """Write every run of the figure of the Lorenz system: a slope, and runs that go down it."""
+    y, x = (axis.ravel() for axis in np.meshgrid(np.linspace(1.9, 4, 6), np.linspace(2.9, 3.9, 5)))
+    values = {"meta_loss": 10 + 90 * (x + y - 4.5), "log_a": y, "log_r": x}
+    cells = {metric: samples[None] for metric, samples in values.items()}
+    paths = [write_run(folder, "lorenz", "landscape", cells, landscape=True)]
+    for run, end in {"full_es": 0.7, "truncated_es": -0.5, "pes": 0.6, "es_single": 0.8}.items():
+        way = end * np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
+        values = {"meta_loss": 300 - 250 * way, "log_a": 3.116 - way, "log_r": 3.7 - 0.4 * way}
+        values["distance"] = 0.9 - way
+        paths.append(write_run(folder, "lorenz", run, values, estimator=run))
     return paths
 
 

@@ -12,7 +12,7 @@ import estimators
 from tasks.base import Task
 
 FIVE = ("full_es", "truncated_es", "pes", "es_single", "es_gen")
-EIGHT = (*FIVE, "tbptt", "rtrl", "uoro")
+ALL = (*FIVE, "tbptt", "rtrl", "uoro", "dodge")
 
 
 def es(name, task, truncation, **options):
@@ -26,10 +26,11 @@ def es(name, task, truncation, **options):
 
 
 def build(name, task, truncation=2, **options):
-    """Build any of the eight estimators by name; those with one path get no other options."""
-    if name not in FIVE:
-        return getattr(estimators, name)(task, truncation=truncation)
-    return es(name, task, truncation, **options)
+    """Build any estimator by name; of those with one path DODGE gets 2 directions, if not more."""
+    if name in FIVE:
+        return es(name, task, truncation, **options)
+    own = {"num_directions": options.get("num_directions", 2)} if name == "dodge" else {}
+    return getattr(estimators, name)(task, truncation=truncation, **own)
 
 
 def step_keys(key, steps):

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import estimators
 import tasks
 from tasks._images import _pool
+from tasks.base import stream
 from tests.helpers import toy_tasks
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -34,7 +36,7 @@ def loss(weights, x, y):
     return -log_probabilities(network(weights, x)[-1])[np.arange(len(y)), y].mean()
 
 
-def gradient(weights, x, y):
+def gradient_of(weights, x, y):
     """Return the gradient of the mean cross-entropy by back-propagation."""
     layers, gradients = network(weights, x), {}
     delta = (np.exp(log_probabilities(layers[-1])) - np.eye(3)[y]) / len(y)
@@ -44,12 +46,18 @@ def gradient(weights, x, y):
     return gradients
 
 
+def minibatches(data, key):
+    """Return the two minibatches of an inner step: inputs [16, 16] and labels [16]."""
+    images = data["train_images"].reshape(40, 16).astype(np.float64)
+    images = (images - images.mean()) / images.std()
+    index = np.asarray(jax.random.bits(key, (16,))) % 40
+    return images[index], data["train_labels"][index]
+
+
 def test_a_few_steps_are_sgd_with_momentum_and_inverse_time_decay():
     """α_t = θ_0/(1 + t/Q)^θ_1. Float32 rounds by 1e-7, some hundred times for each weight."""
     data = toy_tasks.small_images()
     task = tasks.lr_schedule(data, **OPTIONS)
-    images = data["train_images"].reshape(40, 16).astype(np.float64)
-    images = (images - images.mean()) / images.std()
     state = task.init_state(KEY, THETA)
     weights = {name: np.float64(leaf) for name, leaf in state[0]["params"].items()}
     momenta = {name: np.zeros_like(leaf) for name, leaf in weights.items()}
@@ -57,9 +65,8 @@ def test_a_few_steps_are_sgd_with_momentum_and_inverse_time_decay():
     for t in range(STEPS):
         key = jax.random.fold_in(KEY, t)
         state, value = step(key, THETA, state, jnp.int32(t))
-        index = np.asarray(jax.random.bits(key, (16,))) % 40  # the minibatches, given
-        x, y = images[index], data["train_labels"][index]
-        gradients = gradient(weights, x[:8], y[:8])
+        x, y = minibatches(data, key)
+        gradients = gradient_of(weights, x[:8], y[:8])
         rate = 0.2 / (1 + t / 3.0) ** 2.0
         for name in weights:
             momenta[name] = 0.9 * momenta[name] + gradients[name]
@@ -67,6 +74,52 @@ def test_a_few_steps_are_sgd_with_momentum_and_inverse_time_decay():
         np.testing.assert_allclose(value, loss(weights, x[8:], y[8:]), rtol=1e-4)
     for name, leaf in state[0]["params"].items():
         np.testing.assert_allclose(leaf, weights[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_tbptt_with_an_update_after_each_step_is_gdtuo(endless):
+    """The loss at w_t goes back to the θ of that step, θ is updated, then comes the next step.
+
+    Written out in float64, by the chain rule: dL/dθ = -(∇L(w_t) · m_t) dα/dθ, with momenta m_t. The
+    problem begins again after T = 4 steps, or never; float32 rounds as in the test above.
+    """
+    data = toy_tasks.small_images()
+    task = tasks.lr_schedule(data, **OPTIONS, endless=endless)
+    theta, estimator = THETA, estimators.tbptt(task, truncation=1)
+    state, step = estimator.init(KEY, theta), jax.jit(estimator.step)
+    expected, problem, t = dict(THETA), stream(KEY, "problem"), 0
+    for number in range(10):
+        key = jax.random.fold_in(KEY, number)
+        gradient, state, _ = step(key, theta, state)
+        theta = {name: theta[name] - gradient[name] for name in theta}
+        if not endless and number % 4 == 0:
+            problem, t = stream(key, "problem"), 0
+        if t == 0:
+            begun = task.init_state(stream(problem, "init_state"), THETA)[0]["params"]
+            weights = {name: np.float64(leaf) for name, leaf in begun.items()}
+            momenta = {name: np.zeros_like(leaf) for name, leaf in weights.items()}
+        x, y = minibatches(data, jax.random.fold_in(problem, t))
+        slopes, decay = gradient_of(weights, x[:8], y[:8]), np.exp(expected["log_decay"])
+        rate = np.exp(expected["log_lr"]) / (1 + t / 3.0) ** decay
+        momenta = {name: 0.9 * momenta[name] + slopes[name] for name in weights}
+        weights = {name: weights[name] - rate * momenta[name] for name in weights}
+        slopes = gradient_of(weights, x[8:], y[8:])
+        along = -rate * sum((slopes[name] * momenta[name]).sum() for name in weights)
+        expected["log_lr"] = expected["log_lr"] - along
+        expected["log_decay"] = expected["log_decay"] + along * decay * np.log1p(t / 3.0)
+        t += 1
+        for name in theta:
+            np.testing.assert_allclose(theta[name], expected[name], rtol=1e-4, atol=1e-5)
+    assert abs(theta["log_lr"] - THETA["log_lr"]) > 0.01
+    assert abs(theta["log_decay"] - THETA["log_decay"]) > 0.01
+
+
+def test_an_endless_problem_is_evaluated_over_the_horizon():
+    data = toy_tasks.small_images()
+    ends, endless = (tasks.lr_schedule(data, **OPTIONS, endless=x) for x in (False, True))
+    assert (ends.horizon, endless.horizon) == (4, None)
+    first, second = (jax.jit(task.evaluate)(KEY, THETA)["meta_loss"] for task in (ends, endless))
+    assert first == second
 
 
 def test_theta_holds_logarithms():
@@ -119,6 +172,8 @@ def test_pooling_averages_squares():
         ({"init_decay": float("nan")}, "init_decay=nan.*must be positive"),
         ({"time_constant": float("nan")}, "time_constant=nan must be positive"),
         ({"horizon": 0}, "horizon=0.*must be at least 1"),
+        ({"endless": True, "final_batch": 5}, "endless=True has no end: .*final_batch=5"),
+        ({"endless": True, "problem_seed": 0}, "endless=True has no end: .*problem_seed=0"),
         ({"hidden": [8, 0]}, r"hidden=\[8, 0\] must be at least 1"),
     ],
 )

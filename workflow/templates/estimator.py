@@ -26,6 +26,9 @@ def new_estimator(task: Task, **options: Unpack[ESOptions]) -> Estimator:
                 inner step; it needs a task with one horizon T. By default all share a problem.
             chunk_size (int): particles that run at a time on a CPU, 1 to N, to keep large states
                 in its cache; all by default. Results change by rounding only.
+            standardize (bool): whether the gradient is multiplied by 2σ / std(L), the standard
+                deviation of the particles' losses over this unroll; 0 if they are all equal.
+                Gradients then do not add up to ∇L. By default it is not.
 
     Returns:
         An `Estimator`. What the gradient of a step estimates.

@@ -56,6 +56,13 @@ def test_the_file_name_is_the_experiment(loaded):
     assert "experiment" not in loaded(toy=ONE.replace("one:", "two:"), summary=OVER_TASKS)["one"]
 
 
+def test_a_file_may_name_experiments_that_it_compares_with(loaded):
+    claim = loaded(toy=f"also: [other]\n{ONE}")["one"]
+    assert (claim["experiment"], claim["also"]) == ("toy", ["other"])
+    assert catalogue.rests_on(claim) == ("toy", "other")
+    assert catalogue.command(claim, "smoke").endswith(" scale=smoke experiments=toy,other")
+
+
 def test_a_case_comes_before_its_claim_and_a_claim_before_its_file(loaded):
     claims = loaded(toy=SHARING)
     assert claims["plain"]["cases"] == [
@@ -121,14 +128,18 @@ def test_every_claim_fits_its_statistic_and_its_figure_is_drawn_from_its_experim
             assert set(catalogue.rests_on(claim)) <= set(drawn_from), name
 
 
-def test_every_claim_is_about_runs_that_its_experiment_has():
+def test_every_claim_is_about_runs_that_one_of_its_experiments_has():
     for name, claim in CLAIMS.items():
         if "experiment" not in claim:
             continue
-        runs = {job.spec["run"] for job in spec.jobs("laptop", (claim["experiment"],))}
+        jobs = spec.jobs("laptop", catalogue.rests_on(claim))
+        where = {(job.spec["run"], job.spec["experiment"]) for job in jobs}
+        runs = [run for run, _ in where]
         for case in claim["cases"]:
-            named = {case[key] for key in ("run", "reference", "theory") if key in case}
-            assert named <= runs, name
+            keys = ("run", "reference", "other", "theory")
+            named = {case[key] for key in keys if key in case}
+            assert named <= set(runs), name
+            assert all(runs.count(run) == 1 for run in named), f"{name}: in two experiments"
             if "sweep" in case:
                 assert any(run.startswith(f"{case['sweep']}_") for run in runs), name
 

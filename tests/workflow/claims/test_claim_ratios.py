@@ -101,3 +101,31 @@ def test_end_value_minus_truncation():
     rows = seeds_of("a", {0: [0.0, 5.0], 1: [0.0, 4.0]}).assign(truncation=4.0)
     estimate = statistics.end_value_minus_truncation(rows, 0.05, run="a", metric="loss")
     assert (estimate.interval.value, estimate.n) == (0.5, 2)
+
+
+def test_end_spread_difference_is_that_of_mean_distances_from_the_medians():
+    """Medians 2 and 5; distances 1, 0, 4 and 3, 0, 1. Seed 9 is in one run only."""
+    rows = both({0: [1.0], 1: [2.0], 2: [6.0]}, {1: [5.0], 2: [6.0], 0: [2.0], 9: [99.0]})
+    estimate = statistics.end_spread_difference(rows, 0.05, **PAIR)
+    assert (estimate.interval.value, estimate.n) == (pytest.approx(5 / 3 - 4 / 3), 3)
+    assert estimate.interval.low < 5 / 3 - 4 / 3 < estimate.interval.high
+    rows = both({0: [1.0], 1: [2.0], 2: [np.nan]}, {0: [2.0], 1: [5.0], 2: [6.0]})
+    estimate = statistics.end_spread_difference(rows, 0.05, **PAIR)
+    assert estimate.interval.value == np.inf
+    assert np.isnan(estimate.interval.low)
+    estimate = statistics.end_spread_difference(
+        both({0: [1.0], 1: [3.0]}, {0: [1.0], 1: [2.0]}), 0.05, **PAIR
+    )
+    assert estimate.interval.value == 0.5
+    assert np.isnan(estimate.interval.low)
+
+
+def test_steady_share_difference_counts_late_values_near_the_lowest_of_both():
+    """The lowest is -100: what is at most -95 is near. From half way on there are three points."""
+    rows = both(
+        {0: [0.0, -99.0, -96.0, -94.0, -95.0], 1: [0.0, 0.0, -96.0, -97.0, -98.0]},
+        {0: [0.0, -100.0, -94.0, -94.0, -94.0], 1: [0.0, 0.0, np.nan, -99.0, 0.0]},
+    )
+    estimate = statistics.steady_share_difference(rows, 0.05, **PAIR, margin=0.05)
+    assert estimate.interval.value == pytest.approx(((2 / 3 - 0) + (1 - 1 / 3)) / 2)
+    assert estimate.n == 2

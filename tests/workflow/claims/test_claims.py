@@ -64,6 +64,18 @@ def test_mean_change_is_last_minus_first():
         assert (estimate.interval.value, estimate.n) == (3.0, 2)
 
 
+def test_a_share_counts_seeds_that_end_below_the_limit_and_diverged_ones_above():
+    """The Wilson interval of 2 of 3 at 95 %, from its formula."""
+    rows = pd.concat([seeds_of("a", {0: [1.0], 1: [2.0]}), seeds_of("a", {2: [0.0]}, "diverged")])
+    for limit, count in ((2.5, 2), (2.0, 1)):
+        estimate = statistics.share_below(rows, 0.05, run="a", metric="loss", limit=limit)
+        assert (estimate.interval.value, estimate.n) == (pytest.approx(count / 3), 3)
+    z, p = 1.959964, 2 / 3
+    low = (p + z * z / 6 - z * math.sqrt(p * (1 - p) / 3 + z * z / 36)) / (1 + z * z / 3)
+    estimate = statistics.share_below(rows, 0.05, run="a", metric="loss", limit=2.5)
+    assert estimate.interval.low == pytest.approx(low)
+
+
 def test_ratio_pairs_shared_seeds_and_counts_divergence_as_the_ceiling():
     rows = pd.concat(
         [
@@ -122,6 +134,22 @@ def test_a_claim_fails_if_one_case_does_and_waits_if_one_is_undecided():
     claim |= {"cases": [{"metric": "loss"}], "experiment": "toy"}
     with pytest.raises(ValueError, match=r"claim 'toy': statistic mean_end_value: missing .* run"):
         ledger.judge({"toy": claim}, {"toy": rows}, {"toy": []})
+
+
+def test_a_claim_may_compare_runs_of_two_experiments():
+    """1 over 4 in each of two seeds; without the other experiment the claim is not run."""
+    arguments = {"run": "a", "reference": "b", "metric": "loss", "ceiling": 9.0}
+    claim = {"experiment": "toy", "also": ["far"], "statistic": "end_value_ratio"}
+    claim |= {"comparison": "below", "threshold": [1.0], "cases": [arguments]}
+    near, far = (
+        seeds_of(run, {0: [value], 1: [value]}).assign(experiment=name, scale="smoke", data="")
+        for run, value, name in (("a", 1.0, "toy"), ("b", 4.0, "far"))
+    )
+    nothing = {"toy": [], "far": []}
+    found = ledger.judge({"one": claim}, {"toy": near, "far": far}, nothing)["claims"]["one"]
+    assert (found["verdict"], found["cases"][0]["value"]) == ("PASS", pytest.approx(0.25))
+    found = ledger.judge({"one": claim}, {"toy": near}, nothing)["claims"]["one"]
+    assert (found["verdict"], found["missing"]) == ("NOT RUN", ["far"])
 
 
 def test_holm_judges_what_is_left_at_a_larger_share():

@@ -1,5 +1,6 @@
 """Import closure, code hashes, versions, git state."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -195,3 +196,18 @@ def test_git_state_without_git(repository, monkeypatch):
 
 def test_peak_memory_is_in_megabytes():
     assert 10 < provenance.peak_memory_mb() < 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor\t: 0\nmodel name\t: A B\nflags\t\t: sse2 avx avx2 avx512f\n", "A B (avx512f)"),
+        ("model name : A B\nflags : sse2 avx avx2\n\nmodel name : C\nflags : avx\n", "A B (avx2)"),
+        ("Features\t: fp asimd\n", f"{platform.processor() or platform.machine()} (asimd)"),
+        ("model name\t: A B\n", "A B"),
+    ],
+)
+def test_a_processor_is_known_by_its_vectors(tmp_path, text, expected):
+    """Two machines with processors of one name gave other bits: one of them had no AVX-512."""
+    (tmp_path / "cpuinfo").write_text(text)
+    assert provenance.processor(tmp_path / "cpuinfo") == expected

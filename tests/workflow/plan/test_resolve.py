@@ -52,7 +52,7 @@ def test_tuning_seeds_are_never_reported():
     for scale in spec.SCALES:
         jobs = spec.jobs(scale)
         waited_for = {job.spec["tuned"]["experiment"] for job in jobs if "tuned" in job.spec}
-        assert waited_for == {"copy_task_tuning", "learned_optimizer_tuning"}
+        assert waited_for == {"copy_task_tuning", "learned_optimizer_tuning", "lorenz_tuning"}
         for job in jobs:
             tunes = job.spec["experiment"] in waited_for
             assert tunes == (job.spec["protocol"]["name"] == "tuning")

@@ -13,7 +13,7 @@ from workflow.lib.common.paths import ROOT, WORKFLOW
 from workflow.lib.plan import spec
 
 EXPERIMENTS = sorted((WORKFLOW / "config/experiments").glob("*.yaml"))
-SOURCE = re.compile(r"\s*(paper|predecessor code|ours)\b")
+SOURCE = re.compile(r"\s*(paper|predecessor code|NRES code|ours)\b")
 NUMBER = re.compile(r"(?<![\w.])\d")
 
 TOY = """

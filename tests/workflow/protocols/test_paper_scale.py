@@ -15,8 +15,10 @@ from workflow.lib.protocols._rehearsal import rehearse
 pytestmark = pytest.mark.usefixtures("quick_compile")
 EXPERIMENTS = (
     "copy_task",
+    "dodge",
     "fashion_mnist_many_hyperparameters",
     "fashion_mnist_telescoping",
+    "gdtuo",
     "l2_regression",
     "learned_optimizer",
     "mnist_lr_schedule",

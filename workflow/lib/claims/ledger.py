@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow.lib.claims import comparisons, statistics, surface, variance
+from workflow.lib.claims import comparisons, paths, statistics, surface, variance
 from workflow.lib.claims.seed_values import Estimate
 from workflow.lib.common import stats
 from workflow.lib.common.choices import check_choice
@@ -38,7 +38,7 @@ from workflow.lib.plan import catalogue, hyperparameters
 # A statistic is a public function of one of these modules that returns an `Estimate`.
 STATISTICS: dict[str, Callable[..., Estimate]] = {
     name: function
-    for home in (statistics, variance, surface, comparisons)
+    for home in (statistics, variance, surface, paths, comparisons)
     for name, function in inspect.getmembers(home, inspect.isfunction)
     if function.__module__ == home.__name__ and not name.startswith("_")
     if inspect.signature(function).return_annotation is Estimate
@@ -104,7 +104,7 @@ class Case:
         name: of the claim.
         claim: an entry of `catalogue.load("claims")`.
         arguments: of the claim's statistic, in this case.
-        data: the rows of every seed of the claim's experiment, or the outcomes of all tasks.
+        data: the rows of every seed of the claim's experiments, or the outcomes of all tasks.
 
     Raises:
         ValueError: there is no such statistic, or it does not take the arguments.
@@ -141,13 +141,18 @@ class Case:
         }
 
 
+def _rows_of_all(names: Sequence[str], seeds: Seeds) -> pd.DataFrame:
+    """Return the rows of experiments, one below the other; of a single one they are not copied."""
+    return seeds[names[0]] if len(names) == 1 else pd.concat([seeds[name] for name in names])
+
+
 def _rows_about(data: pd.DataFrame, arguments: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows of the runs that a case names as `run` and `reference`: fewer are faster.
+    """Return the rows of the runs that a case names, `run` and others: fewer are faster.
 
     A case that names a sweep or a family gets all rows. So does one whose runs have no rows: its
     statistic then says what is missing.
     """
-    names = [arguments[key] for key in ("run", "reference") if key in arguments]
+    names = [arguments[key] for key in ("run", "reference", "other") if key in arguments]
     rows = data[data["run"].isin(names)] if names else data
     return rows if len(rows) else data
 
@@ -195,7 +200,7 @@ def judge(claims: Mapping[str, Mapping[str, Any]], seeds: Seeds, jobs: Jobs) -> 
     for name, claim in claims.items():
         needed = catalogue.rests_on(claim)
         if needed and set(needed) <= set(seeds):
-            data = seeds[claim["experiment"]] if "experiment" in claim else outcomes
+            data = _rows_of_all(needed, seeds) if "experiment" in claim else outcomes
             judged[name] = [Case(name, claim, arguments, data) for arguments in claim["cases"]]
     cases = [case for members in judged.values() for case in members]
     share = holm_share([_verdict_of(case) for case in cases])

@@ -35,6 +35,19 @@ def mean_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
     return Estimate(stats.Interval(math.inf, math.nan, math.nan), len(values))
 
 
+def median_over_seeds(values: np.ndarray, alpha: float) -> Estimate:
+    """Return the median over seeds; too few seeds for the coverage leave it without an interval.
+
+    Args:
+        values: one for each seed; +inf is the worst there is.
+        alpha: one minus the coverage of the interval.
+    """
+    interval = stats.median(values, alpha)
+    if stats.median_coverage(len(values), alpha) < 1 - alpha:
+        interval = stats.Interval(interval.value, math.nan, math.nan)
+    return Estimate(interval, len(values))
+
+
 def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     """Return the end value of every seed of `run`, indexed by seed; +inf where there is none.
 

@@ -2,9 +2,9 @@
 
 A claim in `workflow/config/claims/` names a statistic and the arguments of each of its cases. A
 statistic is a public function that returns an `Estimate`; the ledger finds it by its name, here, in
-`variance`, `surface` and `comparisons`. It takes
+`variance`, `surface`, `paths` and `comparisons`. It takes
 
-* the rows of every seed of the claim's experiment (in `comparisons`, those of all tasks),
+* the rows of every seed of the claim's experiments (in `comparisons`, those of all tasks),
 * alpha, one minus the coverage of the interval that it returns,
 * its own arguments, by keyword, which the ledger checks against the signature.
 
@@ -32,6 +32,14 @@ from workflow.lib.common import stats
 def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the mean end value of `metric` over the seeds of `run`."""
     return mean_over_seeds(end_values(seeds, run, metric).to_numpy(), alpha)
+
+
+def share_below(
+    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, limit: float
+) -> Estimate:
+    """Estimate the share of the seeds of `run` that end with less than `limit` of `metric`."""
+    below = end_values(seeds, run, metric) < limit
+    return Estimate(stats.proportion(int(below.sum()), len(below), alpha), len(below))
 
 
 def mean_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
@@ -142,6 +150,46 @@ def end_value_difference(
     seeds = at_equal_compute(seeds, (run, reference), metric)
     first, second = (end_values(seeds, name, metric) for name in (run, reference))
     first, second = first.align(second, join="inner")
+    return mean_over_seeds((first - second).to_numpy(), alpha)
+
+
+def end_spread_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate how much farther the end values of `run` lie apart than those of `reference`.
+
+    It is the difference of two means of |end value - median of the run's end values|, over the
+    seeds that both runs have (Brown and Forsythe 1974): unlike a ratio of variances it has a useful
+    interval where one seed lies far from the others. Two seeds have none: they are equally far from
+    their median.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
+    columns = [end_values(seeds, name, metric) for name in (run, reference)]
+    ends = pd.concat(columns, axis=1, join="inner").to_numpy()
+    with np.errstate(invalid="ignore"):  # inf - inf: there is no interval then
+        apart = np.abs(ends - np.median(ends, axis=0))
+    difference = apart[:, 0] - apart[:, 1]
+    if len(difference) < 3:
+        return Estimate(stats.Interval(float(difference.mean()), np.nan, np.nan), len(difference))
+    return mean_over_seeds(difference, alpha)
+
+
+def steady_share_difference(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, margin: float
+) -> Estimate:
+    """Estimate how much steadier `run` is: its share of good late values minus `reference`'s.
+
+    The share of a seed is that of its log points from half way on where `metric` is at most
+    `margin`, as a share of its size, above the lowest value of any seed of both runs. The mean
+    difference is over the seeds that both runs have.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric).reset_index(drop=True)
+    values = seeds["value"].where(np.isfinite(seeds["value"]), np.inf)
+    lowest = values.min()
+    good = values <= lowest + margin * abs(lowest)
+    late = seeds["outer_step"] >= seeds.groupby("run")["outer_step"].transform("max") / 2
+    shares = good[late].groupby([seeds["run"], seeds["seed"]]).mean()
+    first, second = shares[run].align(shares[reference], join="inner")
     return mean_over_seeds((first - second).to_numpy(), alpha)
 
 

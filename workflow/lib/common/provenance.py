@@ -27,6 +27,7 @@ JAX_SETTINGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
 )
+VECTORS = ("avx512f", "avx2", "avx", "sse2", "sve", "asimd", "neon")  # widest of a kind first
 ARCHIVE = "no commit: an archive"
 
 
@@ -163,18 +164,28 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "backend": device.platform,
         "device_kind": device.device_kind,
-        "cpu": _cpu_model(),
+        "cpu": processor(),
         "variables": {name: os.environ.get(name) for name in ENVIRONMENT_VARIABLES},
         "settings": {name: getattr(jax.config, name) for name in JAX_SETTINGS},
     }
 
 
-def _cpu_model() -> str:
-    """Return the processor's name: the same program may round otherwise on another one."""
-    cpuinfo = Path("/proc/cpuinfo")
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name and its widest vectors, say "AMD EPYC (avx512f)".
+
+    With other vectors the same program adds in another order, and rounds otherwise. A name alone
+    does not tell: on a rented machine it may stand for several generations.
+
+    Args:
+        cpuinfo: where Linux describes the processor.
+    """
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+    pairs = [[part.strip() for part in line.partition(":")[::2]] for line in reversed(lines)]
+    known = dict(pairs)  # the first processor, as all are alike
+    name = known.get("model name") or platform.processor() or platform.machine()
+    flags = (known.get("flags") or known.get("Features") or "").split()
+    widest = [vectors for vectors in VECTORS if vectors in flags]
+    return f"{name} ({widest[0]})" if widest else name
 
 
 def git_state(root: Path) -> dict[str, Any]:

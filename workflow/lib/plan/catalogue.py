@@ -72,6 +72,8 @@ def _claim(
             raise ValueError(f"claims/{source.name}, claim '{name}': {rule}")
     if source.stem != SUMMARY:
         claim["experiment"] = source.stem
+    if "also" in shared:
+        claim["also"] = shared["also"]
     if "figure" in shared:
         claim.setdefault("figure", shared["figure"])
     return claim
@@ -87,14 +89,17 @@ def command(claim: Mapping[str, Any], scale: str) -> str:
     """Return the command that runs what a claim rests on and judges it at a scale."""
     if "experiment" not in claim:
         return f"snakemake --cores all --config scale={scale}"
-    options = f"scale={scale} experiments={claim['experiment']}"
+    options = f"scale={scale} experiments={','.join(rests_on(claim))}"
     return f"snakemake --cores all claims --config {options}"
 
 
 def rests_on(claim: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the experiments that a claim rests on: its own, or those of the families it names."""
+    """Return the experiments that a claim rests on.
+
+    They are its own and those that its file names under `also`, or those of the families it names.
+    """
     if "experiment" in claim:
-        return (claim["experiment"],)
+        return (claim["experiment"], *claim.get("also", ()))
     families = [case["family"] for case in claim["cases"]]
     return tuple(
         sorted({entry["experiment"] for name in families for entry in compared(name).values()})

@@ -15,7 +15,7 @@ from typing import Any
 from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
-from workflow.lib.report import diagram, publication
+from workflow.lib.report import diagram, overview, publication
 from workflow.lib.report.layout import render
 from workflow.lib.report.pages import case_text, wanted_text
 
@@ -71,8 +71,11 @@ def _refreshed(root: Path) -> dict[str, str]:
 def _data(root: Path) -> dict[str, dict[str, Any]]:
     """Return {part: what its template asks for} from the published results and the code."""
     folder = root / publication.FOLDER
-    judged = store.read_json(folder / "claims.json")["claims"]
-    judged = {name: judged[name] for name in catalogue.load("claims") if name in judged}
+    published = store.read_json(folder / "claims.json")["claims"]
+    judged = {
+        name: published.get(name, {**claim, "verdict": ledger.NOT_RUN})
+        for name, claim in catalogue.load("claims").items()
+    }
     facts = publication.facts(root)
     jobs = {
         name: store.read_json(folder / "tables" / f"{name}_jobs.json")
@@ -83,6 +86,7 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
         "run": {**facts, "machine": publication.machine(facts)},
         "abstract": {"folder": publication.FOLDER, **_abstract(judged)},
         "figures": {"folder": publication.FOLDER, "figures": _first_of_each_category(drawn)},
+        "overview": {"figures": overview.figures(drawn)},
         "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
         "imports": {"nodes": diagram.nodes()},
         "costs": {"experiments": [_cost(name, j, facts["cores"]) for name, j in jobs.items()]},
@@ -136,7 +140,7 @@ def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
     if claim["verdict"] == ledger.NOT_RUN:
         command = catalogue.command(claim, "laptop")
         unknown = dict.fromkeys(("minutes", "memory"), NOTHING)
-        return {**row, "result": "not run", "command": command, **unknown}
+        return {**row, "result": "not in the published run yet", "command": command, **unknown}
     worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))
     more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
     return {
