@@ -40,7 +40,7 @@ def _specified(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _data(task: str, shape: Sequence[int]) -> dict[str, np.ndarray] | None:
     """Return random arrays for a task that needs data: images of this shape, or a text."""
     rng = np.random.default_rng(0)
-    if task in ("lr_schedule", "learned_optimizer"):
+    if task in ("lr_schedule", "learned_optimizer", "resnet"):
         images = rng.integers(0, 256, shape, np.uint8)
         labels = rng.integers(0, 10, len(images), np.int32)
         train = {"train_images": images, "train_labels": labels}

@@ -26,6 +26,24 @@ def test_average_ratio_leaves_out_the_start_and_caps_what_diverges():
     assert estimate.interval.value == pytest.approx(1 / 5)
 
 
+def test_compute_to_a_target_is_that_of_the_first_log_point_there():
+    """Log points are 4 inner steps apart. Seed 0 takes 4 and 8; of seed 1, `b` never gets there."""
+    rows = both(
+        {0: [9.0, 2.0, 5.0], 1: [9.0, 3.0, 1.0]}, {0: [9.0, 4.0, 2.0], 1: [9.0, math.nan, 3.0]}
+    )
+    estimate = statistics.compute_to_target_ratio(rows, 0.05, **PAIR, target=2.0)
+    assert estimate.interval.value == pytest.approx(math.sqrt((4 / 8) * (8 / 8)))
+    assert estimate.n == 2
+    estimate = statistics.compute_to_target_ratio(rows, 0.05, **PAIR, target=3.0)
+    assert estimate.interval.value == pytest.approx(math.sqrt((4 / 8) * (4 / 8)))
+
+
+def test_a_run_of_more_compute_reaches_a_target_only_within_that_of_both():
+    rows = pd.concat([seeds_of("a", {0: [9.0, 8.0, 1.0]}), seeds_of("b", {0: [9.0, 1.0]})])
+    estimate = statistics.compute_to_target_ratio(rows, 0.05, **PAIR, target=2.0)
+    assert estimate.interval.value == 1.0
+
+
 def test_compute_to_match_is_a_share_of_all_compute():
     """The lowest values of `b` are 2 and 3, where `a` is after 4 of 12 inner steps, and never."""
     rows = both(

@@ -23,6 +23,8 @@ EXPERIMENTS = (
     "learned_optimizer",
     "mnist_lr_schedule",
     "mnist_lr_schedule_k1",
+    "resnet_many",
+    "resnet_two",
     "toy_regression",
 )
 

@@ -81,6 +81,20 @@ def average_ratio(
     return _ratio(averages[0], averages[1], ceiling, alpha)
 
 
+def compute_to_target_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, target: float
+) -> Estimate:
+    """Estimate how much compute `run` takes to reach a target, over what `reference` takes.
+
+    The compute of a seed is that of its first log point at which `metric` is at most `target`,
+    which lies below the start; a seed that never gets there counts with all of its compute. The
+    estimate is the geometric mean over the seeds that both runs have.
+    """
+    seeds = at_equal_compute(seeds, (run, reference), metric)
+    needed = [compute_to(rows_of(seeds, name, metric), target) for name in (run, reference)]
+    return _ratio(*needed, np.inf, alpha)
+
+
 def compute_to_match(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
