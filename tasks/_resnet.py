@@ -11,8 +11,8 @@ Eight convolutions of 3x3, each with batch normalisation and ReLU. With w channe
 
 Then the maximum over all places that are left, and a linear layer without bias, whose output times
 0.125 are the logits. A pooling halves the side; an odd side loses its last row and column.
-Normalisation is by the statistics of the batch at hand, also where nothing is trained. Kernels start
-uniform between -1/√fan_in and 1/√fan_in, as in PyTorch, in which the network was published.
+Normalisation is by the statistics of the batch at hand, also where nothing is trained. Kernels
+start uniform between -1/√fan_in and 1/√fan_in, as in PyTorch, in which the network was published.
 
 Activations are [channels, height, width, batch]. A convolution is then one product: of its kernel,
 [out, 9 in], and nine shifted copies of its input, [9 in, height width batch]. On a CPU that takes a

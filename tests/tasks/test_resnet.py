@@ -177,7 +177,7 @@ def test_two_steps_are_sgd_with_a_rate_and_a_momentum_for_each_layer(step):
 
 
 def test_weights_start_as_in_pytorch(step):
-    """Kernels are uniform within ±1/√fan_in; of the largest, 2,304 draws all miss the last 1 % with e^-23."""
+    """Kernels are uniform within ±1/√fan_in: all 2,304 draws miss the last 1 % with e^-23."""
     weights = step[1][0]
     for name in PARTS:
         kernel = weights[name] if name == "linear" else weights[name]["kernel"]
