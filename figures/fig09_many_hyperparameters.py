@@ -16,7 +16,6 @@ from workflow.lib.report import style
 
 EXPERIMENT = "fashion_mnist_many_hyperparameters"
 RUNS = ("random_search", "truncated_es", "pes", "es_single")
-BAND = "lines: means, bands: lowest to highest seed"
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -47,5 +46,5 @@ def draw_search(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     panel.yaxis.set_major_formatter(LogFormatter())
     panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
     figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=4)
-    style.footer(figure, shown, band=BAND)
+    style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
     return figure, shown

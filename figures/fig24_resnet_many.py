@@ -1,6 +1,6 @@
 """Figure 24: 24 hyperparameters of a ResNet at once, drawn as Figure 9.
 
-The line under the figure also says who ends lowest, by the table.
+The title says who ends lowest, by the table.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.fig09_many_hyperparameters import BAND, draw_search
+from figures.fig09_many_hyperparameters import draw_search
 from workflow.lib.report import style
 
 EXPERIMENT = "resnet_many"
@@ -23,5 +23,5 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     figure, shown = draw_search(tables[EXPERIMENT])
     ends = shown.groupby("run", sort=False)["mean"].last()
     lowest = style.estimator(ends.idxmin())["label"]
-    style.footer(figure, shown, f"lowest mean at the end: {lowest}", band=BAND)
+    figure.axes[0].set_title(f"Lowest mean at the end: {lowest}")
     return figure, shown
