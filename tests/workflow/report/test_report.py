@@ -47,9 +47,20 @@ def published(tmp_path_factory):
     return folder
 
 
+def parts(value, place=""):
+    """Yield the numbers and texts of a JSON value, each with its place."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in pairs:
+        if isinstance(part, dict | list):
+            yield from parts(part, f"{place}/{key}")
+        else:
+            yield f"{place}/{key}", part
+
+
 def test_the_published_verdicts_are_those_of_the_published_tables(published):
+    """Another processor adds in another order, and rounds otherwise: the last digits may differ."""
     first, second = (store.read_json(f / PUBLISHED / "claims.json") for f in (ROOT, published))
-    assert first == second, "stale: make readme"
+    assert dict(parts(first)) == pytest.approx(dict(parts(second)), rel=1e-9), "stale: make readme"
 
 
 def test_the_published_figures_are_those_that_the_tables_give(published):
