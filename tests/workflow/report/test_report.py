@@ -47,6 +47,9 @@ def published(tmp_path_factory):
     return folder
 
 
+STALE = "stale: make readme"
+
+
 def parts(value, place=""):
     """Yield the numbers and texts of a JSON value, each with its place."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -60,7 +63,11 @@ def parts(value, place=""):
 def test_the_published_verdicts_are_those_of_the_published_tables(published):
     """Another processor adds in another order, and rounds otherwise: the last digits may differ."""
     first, second = (store.read_json(f / PUBLISHED / "claims.json") for f in (ROOT, published))
-    assert dict(parts(first)) == pytest.approx(dict(parts(second)), rel=1e-9), "stale: make readme"
+    ours, theirs = dict(parts(first)), dict(parts(second))
+    numbers = {place for place, value in ours.items() if isinstance(value, float)}
+    assert {**ours, **dict.fromkeys(numbers)} == {**theirs, **dict.fromkeys(numbers)}, STALE
+    close = {place: pytest.approx(ours[place], rel=1e-9) for place in numbers}
+    assert {place: theirs[place] for place in numbers} == close, STALE
 
 
 def test_the_published_figures_are_those_that_the_tables_give(published):
