@@ -125,17 +125,17 @@ def linear(horizon, final_only=False, start_gain=0.0):
     )
 
 
-def small_images():
-    """Return 40 random 4x4 images in 3 classes, in the form of `workflow.lib.data.prepared`."""
+def small_images(side=4):
+    """Return 40 random square images in 3 classes, in the form of `workflow.lib.data.prepared`."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8)
+    images = rng.integers(0, 256, (40, side, side)).astype(np.uint8)
     return {"train_images": images, "train_labels": np.arange(40, dtype=np.uint8) % 3}
 
 
 def small_data():
     """Return data for every kind of task: images for training and validation, a table, a text."""
     rng = np.random.default_rng(1)
-    images = small_images()
+    images = small_images(side=8)  # a ResNet halves it three times
     table = {"inputs": rng.normal(size=(20, 3)), "targets": rng.normal(size=20)}
     text = {"train_tokens": np.arange(9, dtype=np.int32) % 3, "vocabulary": np.array(list("abc"))}
     validation = {name.replace("train", "validation"): x for name, x in images.items()}
