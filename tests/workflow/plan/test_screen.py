@@ -92,14 +92,14 @@ def test_errors_are_shown_in_lines_of_200_characters(shown):
     assert (len(first), first[-4:], second) == (200, " ...", "the second line")
 
 
-def test_dry_runs_are_shown_by_snakemake(shown):
-    _, handler = shown
-    own = handler.formatter
-    for other in ({"dryrun": True}, {"is_main_process": False}):
-        handlers = SimpleNamespace(logger=SimpleNamespace(handlers=[handler]))
-        state = {"dryrun": False, "is_main_process": True} | other
-        screen.Screen(SimpleNamespace(logger_manager=handlers, **state), None).stopped()
-        assert handler.formatter is own
+def test_dry_runs_are_shown_by_snakemake(shown, capsys):
+    made, handler = shown
+    for other in ({"dryrun": True}, {"dryrun": False, "is_main_process": False}):
+        vars(made._workflow).update(other)
+        assert told(handler, LogEvent.RUN_INFO, "Job stats:") == "Job stats:"
+        assert told(handler, LogEvent.PROGRESS, done=1, total=4) == "1 of 4 steps (25%) done"
+        made.stopped()
+    assert capsys.readouterr().err == ""
 
 
 def test_the_last_word(shown, capsys, tmp_path, monkeypatch):

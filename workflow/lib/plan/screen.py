@@ -25,10 +25,7 @@ SETTLING = 60.0  # seconds after which a run's own pace counts as much as that o
 
 
 class Screen:
-    """What one run shows.
-
-    Attributes:
-        quiet: whether nothing is shown: in a dry run, and in the processes of a cluster's nodes.
+    """What one run shows; a dry run, and a process on a cluster's node, show what Snakemake does.
 
     Args:
         workflow: Snakemake's.
@@ -36,16 +33,19 @@ class Screen:
     """
 
     def __init__(self, workflow: Any, dag: Dag) -> None:
-        self.quiet = workflow.dryrun or not workflow.is_main_process
         self._workflow, self._dag = workflow, dag
         self._began = time.time()
         self._seconds: dict[int, float] = {}
         self._finished: set[int] = set()
-        if not self.quiet:
-            for handler in workflow.logger_manager.logger.handlers:
-                if handler.name == HANDLER:
-                    handler.addFilter(self._follow)
-                    handler.setFormatter(_Lines(handler.formatter, self))
+        for handler in workflow.logger_manager.logger.handlers:
+            if handler.name == HANDLER:
+                handler.addFilter(self._follow)
+                handler.setFormatter(_Lines(handler.formatter, self))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether Snakemake's own reports are shown; it knows only after it has read its rules."""
+        return self._workflow.dryrun or not self._workflow.is_main_process
 
     def started(self) -> None:
         """Let Snakemake look for jobs when one has ended, and not many times a second.
@@ -97,6 +97,8 @@ class Screen:
 
     def _follow(self, record: logging.LogRecord) -> bool:
         """Take note of what Snakemake reports; return whether the screen shows it."""
+        if self.quiet:
+            return True
         event = getattr(record, "event", None)
         if event == "run_info":
             self._seconds = dict(self._expected())
@@ -131,6 +133,8 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a report, in lines of at most `WIDEST` characters."""
+        if self._screen.quiet:
+            return self._inner.format(record)
         event = getattr(record, "event", None)
         if event == "run_info":
             text = self._screen.plan()

@@ -29,6 +29,8 @@ def figures(drawn: Collection[str]) -> list[dict[str, Any]]:
     """
     rows = []
     for name, entry in catalogue.load("figures").items():
+        if not set(entry["experiments"]) <= set(spec.experiments()):
+            continue  # a copy of the artifact with fewer experiments
         number = entry["paper_figure"]
         experiments = entry["experiments"] if len(entry["experiments"]) < 5 else ()
         rows.append(
