@@ -12,7 +12,6 @@ from tests.helpers.artifact import (
     copy_artifact,
     edited,
     planned,
-    processor_seconds,
     snakemake,
     verify,
     with_more_code,
@@ -93,12 +92,8 @@ def test_the_ledger_of_a_selection_has_a_name_that_a_file_may_have(tmp_path):
     assert turned == many
 
 
-def test_afterwards_there_is_nothing_to_do_and_that_is_found_fast(finished):
-    """In 5 s of processor time, which others on the machine do not lengthen."""
-    began = processor_seconds()
-    done = snakemake(finished, "--dry-run")
-    assert processor_seconds() - began < 5
-    assert NOTHING in done.stdout
+def test_afterwards_there_is_nothing_to_do(finished):
+    assert NOTHING in snakemake(finished, "--dry-run").stdout
 
 
 def test_results_verify(finished):
