@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from tests.helpers import browser
-from tests.helpers.artifact import ROOT, call, copy_artifact, processor_seconds, snakemake, written
+from tests.helpers.artifact import ROOT, call, copy_artifact, snakemake, written
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
 from workflow.lib.plan.dag import Dag
@@ -20,7 +20,6 @@ PUBLISHED = "results/published"
 CONFIG = ("scale=published",)
 STYLE = "text.usetex: True\naxes.facecolor: red\n"
 DATE = 1.7e9
-PROCESSOR_SECONDS = 120  # hence two minutes, on one core
 COLUMN_PIXELS = 975  # the narrowest figure: 3.25 inches
 
 
@@ -38,12 +37,10 @@ def published(tmp_path_factory):
     jax = tmp_path_factory.mktemp("no jax") / "jax"
     jax.mkdir()
     (jax / "__init__.py").write_text("raise ImportError('no jax here')\n")
-    began = processor_seconds()
     for arguments in (("--cores", "2"), ("--report", "report.html")):
         variables = {"PYTHONPATH": str(jax.parent), "MPLCONFIGDIR": str(style)}
         done = snakemake(folder, *arguments, config=CONFIG, **variables)
         assert done.returncode == 0, done.stdout
-    assert processor_seconds() - began < PROCESSOR_SECONDS
     return folder
 
 
