@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,20 +78,19 @@ def _module_file(module: str, root: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-@functools.cache
-def _imports(source: str, file: str, package: str) -> tuple[tuple[str, ...], ...]:
+def _imports(source: str, file: str, package: str) -> list[tuple[str, ...]]:
     """Return, for every name imported in a module of `package`, the modules it may come from.
 
     The likeliest comes first: `from a import b` means the module a.b, or else a name defined in a.
     """
     found: list[tuple[str, ...]] = []
-    for node in ast.walk(ast.parse(source, file)):
-        if isinstance(node, ast.Import):
-            found += [(alias.name,) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            found += [(f"{base}.{alias.name}", base) for alias in node.names]
-    return tuple(found)
+    for base, names in _parsed(source, file).imports:
+        if base:
+            base = importlib.util.resolve_name(base, package)
+            found += [(f"{base}.{name}", base) for name in names]
+        else:
+            found += [(name,) for name in names]
+    return found
 
 
 def code_hashes(modules: Iterable[str], root: Path) -> dict[str, str]:
@@ -120,10 +119,36 @@ def code_sha256(path: Path) -> str:
     return source_sha256(path.read_text(encoding="utf-8"), str(path))
 
 
-@functools.cache
 def source_sha256(source: str, file: str) -> str:
     """Return the `code_sha256` of a module with this source; `file` is named if it is no Python."""
-    return hashlib.sha256(repr(_plain(ast.parse(source, file))).encode()).hexdigest()
+    return _parsed(source, file).sha256
+
+
+class _Parsed(NamedTuple):
+    """What is read off the syntax tree of a module.
+
+    Attributes:
+        sha256: of what the module does.
+        imports: (base, names) of every import; base has the leading dots of a relative one, and is
+            "" for `import names`.
+    """
+
+    sha256: str
+    imports: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@functools.cache
+def _parsed(source: str, file: str) -> _Parsed:
+    """Parse a module, once for both questions; the tree, of many objects, is not kept."""
+    tree = ast.parse(source, file)
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            relative = isinstance(node, ast.ImportFrom)
+            base = "." * node.level + (node.module or "") if relative else ""
+            imports.append((base, tuple(alias.name for alias in node.names)))
+    digest = hashlib.sha256(repr(_plain(tree)).encode()).hexdigest()
+    return _Parsed(digest, tuple(imports))
 
 
 def _plain(node: Any) -> Any:
