@@ -102,8 +102,10 @@ def window(profile):
         }
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         session = _call("POST", f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})
-        yield Page(address, session["sessionId"])
-        _call("DELETE", f"{address}/session/{session['sessionId']}")
+        try:
+            yield Page(address, session["sessionId"])
+        finally:  # ends the browser, which would outlive its driver
+            _call("DELETE", f"{address}/session/{session['sessionId']}")
     finally:
         driver.terminate()
         driver.wait()
