@@ -1,5 +1,6 @@
 # `make` sets up .venv from requirements.lock and reproduces the paper at laptop scale.
-# `make help` lists the rest. Options: SCALE=smoke|laptop|paper|published  CORES=all|N  WORKERS=auto|N (tests)  PYTHON=python3.12
+# `make help` lists the rest. Options: SCALE=smoke|laptop|paper|published  CORES=all|N  DEVICE=auto|cpu|gpu
+# WORKERS=auto|N (tests)  PYTHON=python3.12
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -23,7 +24,7 @@ NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/proto
 	optimizers.py random_search.py tuning.py)
 NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
 
-.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers peers lint help
+.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers device-check peers lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -55,15 +56,18 @@ readme: .venv/.complete  ## redraw and judge what is published; the generated pa
 	$(IN_VENV) $(SNAKEMAKE)
 	$(IN_VENV) python -m workflow.scripts.refresh
 
-benchmark: .venv/.complete  ## speed of the estimators on this machine
+benchmark: peers  ## speed on this machine, and docs/benchmarks.md from it: a quarter of an hour
 	$(IN_VENV) python -m workflow.scripts.benchmark
 
 peers: .venv/.complete  ## install evosax and MuJoCo, independent implementations: `make test` then compares with them
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-peers.lock
 
-benchmark-peers: peers  ## speed of the estimators against evosax, as ratios
-	$(IN_VENV) python -m workflow.scripts.benchmark_peers
+device-check: .venv/.complete  ## the paper's constants on this device: gradients, speed, memory; docs/scaling.md
+	$(IN_VENV) python -m workflow.scripts.device_check
+
+benchmark-peers: peers  ## speed beside evosax and MuJoCo, as ratios
+	$(IN_VENV) python -m workflow.scripts.benchmark --parts peers
 
 lint: .venv/.complete  ## style of the code and of the workflow
 	$(IN_VENV) ruff check
@@ -77,6 +81,12 @@ help:  ## this list
 environment.yml: requirements.lock
 	@sed '/- pip:$$/q' $@ > $@.new
 	@sed -n 's/^\([A-Za-z0-9].*[^ ]\) \\$$/      - "\1"/p' requirements.lock >> $@.new
+	@mv $@.new $@
+
+environment-gpu.yml: environment.yml requirements-cuda.lock
+	@echo "# environment.yml and requirements-cuda.lock in one: make environment-gpu.yml" > $@.new
+	@sed '1,3d; s/^name: es-single$$/name: es-single-gpu/' environment.yml >> $@.new
+	@sed -n 's/^\([A-Za-z0-9].*[^ ]\) \\$$/      - "\1"/p' requirements-cuda.lock >> $@.new
 	@mv $@.new $@
 
 # The stamp is written last: a set-up that was interrupted starts anew.

@@ -159,6 +159,27 @@ def test_conda_installs_the_same_versions_without_any_other_file():
     assert {entry.split()[0] for entry in environment["dependencies"][:-1]} == {"python", "pip"}
 
 
+def test_a_card_gets_what_the_lock_for_cards_adds():
+    """The same jax with a plugin and NVIDIA's libraries, by hash, for Linux."""
+    lock = (ROOT / "requirements-cuda.lock").read_text(encoding="utf-8")
+    added = re.findall(r"^([A-Za-z0-9].*\S) \\$", lock, re.MULTILINE)
+    names = {canonicalize_name(Requirement(entry).name) for entry in added}
+    ours = {canonicalize_name(requirement.name): requirement for requirement in locked()}
+    assert names.isdisjoint(ours)
+    for plugin in ("jax-cuda12-plugin", "jax-cuda12-pjrt"):
+        assert f"{plugin}{ours['jax'].specifier}" in added
+    blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
+    assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+    cpu, gpu = (
+        yaml.safe_load((ROOT / f"environment{kind}.yml").read_text(encoding="utf-8"))
+        for kind in ("", "-gpu")
+    )
+    *rest, packages = cpu["dependencies"]
+    stale = "stale: make environment-gpu.yml"
+    assert gpu["dependencies"] == [*rest, {"pip": packages["pip"] + added}], stale
+    assert gpu["channels"] == cpu["channels"], stale
+
+
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
 def test_ruff_has_nothing_to_say(command):
     done = subprocess.run(

@@ -50,14 +50,17 @@ def arguments(figure, folder, output):
 
 
 @pytest.fixture(scope="module")
-def again(folder, tmp_path_factory):
-    """The folder of all figures, drawn by another process, and without jax."""
+def again(request, folder, tmp_path_factory):
+    """The folder of the figures of this session's tests, drawn by another process, without jax."""
+    parameters = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = {own.params.get("figure") for own in parameters if own}
+    figures = [name for name in FIGURES if name in wanted]
     drawn = tmp_path_factory.mktemp("again")
     style_file = drawn / "matplotlibrc"
     style_file.write_text(MATPLOTLIBRC)
     code = (
         "import sys; from workflow.scripts import draw\n"
-        f"for figure in {list(FIGURES)}:\n"
+        f"for figure in {figures}:\n"
         "    draw.main(['--figure', figure, *sys.argv[1:]])\n"
         "sys.exit(bool({'jax', 'tasks', 'estimators'} & set(sys.modules)))"
     )

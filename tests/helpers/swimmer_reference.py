@@ -10,38 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# MuJoCo's Swimmer without what is only drawn. `range` is in degrees.
-MJCF = """
-<mujoco>
-  <compiler angle="degree" inertiafromgeom="true"/>
-  <option density="4000" viscosity="0.1" integrator="RK4" timestep="0.01"/>
-  <default>
-    <geom type="capsule" size="0.1" density="1000" contype="0" conaffinity="0"/>
-    <joint type="hinge" axis="0 0 1" armature="0.1"/>
-  </default>
-  <worldbody>
-    <body>
-      <geom fromto="1.5 0 0 0.5 0 0"/>
-      <joint type="slide" axis="1 0 0"/>
-      <joint type="slide" axis="0 1 0"/>
-      <joint/>
-      <body pos="0.5 0 0">
-        <geom fromto="0 0 0 -1 0 0"/>
-        <joint name="first" limited="true" range="-100 100"/>
-        <body pos="-1 0 0">
-          <geom fromto="0 0 0 -1 0 0"/>
-          <joint name="second" limited="true" range="-100 100"/>
-        </body>
-      </body>
-    </body>
-  </worldbody>
-  <actuator>
-    <motor joint="first" gear="150" ctrllimited="true" ctrlrange="-1 1"/>
-    <motor joint="second" gear="150" ctrllimited="true" ctrlrange="-1 1"/>
-  </actuator>
-</mujoco>
-"""
-ACTION_STEPS = 4
+from workflow.lib.speed.side_by_side import ACTION_STEPS, MJCF
 
 MASS = 1000 * math.pi * (0.1**2 + 4 / 3 * 0.1**3)
 # A capsule is a cylinder and two half balls, whose centres of mass lie 3/8 of a radius outside.
