@@ -23,7 +23,7 @@ NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/proto
 	optimizers.py random_search.py tuning.py)
 NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
 
-.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers peers lint help
+.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers peers slurm lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -61,6 +61,10 @@ benchmark: .venv/.complete  ## speed of the estimators on this machine
 peers: .venv/.complete  ## install evosax and MuJoCo, independent implementations: `make test` then compares with them
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-peers.lock
+
+slurm: .venv/.complete  ## install what Snakemake needs on a SLURM cluster (docs/cluster.md)
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-slurm.lock
 
 benchmark-peers: peers  ## speed of the estimators against evosax, as ratios
 	$(IN_VENV) python -m workflow.scripts.benchmark_peers
