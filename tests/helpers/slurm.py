@@ -10,6 +10,7 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ COMMANDS = (*DAEMONS, "sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol"
 PLUGIN = "snakemake_executor_plugin_slurm"
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # where jobs look: they are given no SLURM_CONF
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+UP = ("idle", "alloc", "mix", "comp")  # states of nodes, in sinfo's short forms
 PATIENCE_S = 60
 CONF = """
 ClusterName=artifact
@@ -30,7 +32,7 @@ SlurmUser=root
 SlurmdUser=root
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 # A job that has lost its node waits for cred_expire before it starts again: 2 minutes by default.
-AuthInfo=socket={run}/munge.socket,cred_expire=3
+AuthInfo=socket={run}/munge.socket,cred_expire=5
 StateSaveLocation={run}/state
 SlurmctldPidFile={run}/slurmctld.pid
 SlurmctldLogFile={run}/slurmctld.log
@@ -38,6 +40,7 @@ SlurmdSpoolDir={run}/spool-%n
 SlurmdPidFile={run}/slurmd-%n.pid
 SlurmdLogFile={run}/slurmd-%n.log
 SlurmdParameters=config_overrides
+SchedulerParameters=bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ProctrackType=proctrack/linuxproc
@@ -119,13 +122,16 @@ class Cluster:
             covers.append(shlex.join(["mount", *cover, str(path)]))
         slurmd = shlex.join(["exec", "slurmd", "-D", "-f", str(self._conf), "-N", name])
         self._nodes[name] = self._start(*NAMESPACES, "sh", "-c", " && ".join([*covers, slurmd]))
-        self._wait(lambda: self._ask("sinfo", "-hNo", "%t", "-n", name).split()[:1] == ["idle"])
+        self._wait(lambda: self._state(name) in UP)
 
     def crash(self, name):
-        """Kill a node with all that runs there."""
+        """Kill a node with all that runs there: its slurmd is the init process of its namespace."""
         node = self._nodes.pop(name)
-        node.kill()
+        (init,) = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split()
+        os.kill(int(init), signal.SIGKILL)
         node.wait(PATIENCE_S)
+        # SLURM would see it by itself, after a timeout that is longer than a slow node needs.
+        self._ask("scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=crashed")
 
     def jobs(self, *fields):
         """Return a list of the fields of each job, also of those that have ended.
@@ -136,6 +142,9 @@ class Cluster:
         columns = ",".join(f"{field}:60" for field in fields)
         listing = self._ask("squeue", "-h", "--states=all", "--sort=i", f"--Format={columns}")
         return [line.split() for line in listing.splitlines()]
+
+    def _state(self, name):
+        return self._ask("sinfo", "--noheader", "--Node", "--format=%t", f"--nodes={name}").strip()
 
     def _start(self, *command):
         with (self.folder / f"{command[0]}.out").open("a") as log:

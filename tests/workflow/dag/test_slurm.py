@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.helpers import slurm
-from tests.helpers.artifact import environment, snakemake
+from tests.helpers.artifact import environment, planned, snakemake
 from tests.helpers.small_artifact import FOLDER, RUNS
 from workflow.lib.common import store
 
@@ -69,14 +69,14 @@ def test_a_cancelled_job_and_a_lost_node_change_no_result(cluster, local, tmp_pa
     with log.open("w") as output:
         command = ["snakemake", *PROFILE, *SOON, "--default-resources", "slurm_partition=nodes"]
         running = subprocess.Popen(
-            [*command, "--config", *CONFIG],
+            [*command, "--config", *CONFIG, "batch_minutes=0"],
             cwd=folder,
             env=environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        wait(lambda: len(list((folder / FOLDER).rglob("*.lock"))) == 2, running)
+        wait(lambda: all(list(folder.rglob(f"{block}.*.lock")) for block in BLOCKS), running)
         (cancelled, first), (lost, second) = cluster.jobs("JobID", "NodeList")[-2:]
         assert {first, second} == {"n1", "n2"}
         subprocess.run(["scancel", cancelled], check=True)
@@ -95,6 +95,12 @@ def test_a_cancelled_job_and_a_lost_node_change_no_result(cluster, local, tmp_pa
     assert (folder / "results/smoke/figures/fig_small.png").is_file()
 
 
+def test_in_the_profile_short_jobs_share_a_process(cluster, local, tmp_path):
+    """`--config` of the command adds to the profile's knobs, and takes none of them away."""
+    folder = without_results(local, tmp_path / "copy")
+    assert "Runs: small_batch_0, 6 jobs in one process" in planned(folder, *PROFILE, config=CONFIG)
+
+
 def wait(condition, process):
     """Wait until `condition()` is true while `process` runs."""
     deadline = time.monotonic() + PATIENCE_S
@@ -107,7 +113,6 @@ def wait(condition, process):
     ("resources", "line"),
     [
         ([], "no partition is named, and SLURM has no default one: add --default-resources"),
-        (["slurm_partition=node"], "unknown SLURM partition (there are bare, nodes) 'node'; the"),
         (["slurm_partition=bare"], "node n3 lacks the environment of "),
     ],
 )
