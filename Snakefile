@@ -40,7 +40,7 @@ if dag.jobs:  # published tables have no rule: nothing may remove or remake them
 onstart:
     screen.started()
     if dag.jobs:
-        nodes = cluster.arguments(workflow)
+        nodes = cluster.arguments(workflow, dag.limit_minutes)
         shell("{dag.python} workflow.scripts.preflight {dag.preflight} {nodes}")
 
 

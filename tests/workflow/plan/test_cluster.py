@@ -46,7 +46,7 @@ def test_what_a_cluster_can_do_passes(slurm, asked):
 
 WRONG = [
     ({"shrt": 5}, r"unknown SLURM partition \(there are day, long, short\) 'shrt'; .* 'short'"),
-    ({"short": 31}, "a job asks for 31 minutes, .* short allows 30: add limit_minutes=30 to"),
+    ({"short": 31}, "a job may ask for 31 minutes, .* short allows 30: add limit_minutes=30 to"),
 ]
 
 
@@ -91,7 +91,10 @@ def test_where_no_node_is_free_none_is_tried(slurm):
 
 def plan(*jobs, executor="slurm", **settings):
     """Return Snakemake's workflow with jobs: (is_local, resources)."""
-    made = [SimpleNamespace(is_local=here, resources=resources) for here, resources in jobs]
+    made = [
+        SimpleNamespace(is_local=here, resources=resources, restart_times=2)
+        for here, resources in jobs
+    ]
     return SimpleNamespace(
         executor_plugin=SimpleNamespace(name=executor),
         executor_settings=SimpleNamespace(**{"partition_config": None} | settings),
@@ -100,6 +103,7 @@ def plan(*jobs, executor="slurm", **settings):
 
 
 def test_preflight_is_told_the_longest_time_of_each_partition(monkeypatch):
+    """A last attempt asks for four times as much as the first, and for no more than the limit."""
     monkeypatch.delenv("SBATCH_PARTITION", raising=False)
     jobs = [
         (False, {"runtime": 8}),
@@ -107,13 +111,13 @@ def test_preflight_is_told_the_longest_time_of_each_partition(monkeypatch):
         (True, {"runtime": 500}),
         (False, {"runtime": 7, "slurm_partition": "a,b"}),
     ]
-    options = cluster.arguments(plan(*jobs)).split()
-    assert options == ["--slurm", "=20", "a=7", "b=7"]
-    assert cluster.read(options[1:]) == {"": 20, "a": 7, "b": 7}
+    options = cluster.arguments(plan(*jobs), 60).split()
+    assert options == ["--slurm", "=60", "a=28", "b=28"]
+    assert cluster.read(options[1:]) == {"": 60, "a": 28, "b": 28}
     monkeypatch.setenv("SBATCH_PARTITION", "c")
-    assert cluster.arguments(plan(*jobs[:2])) == "--slurm c=20"
-    assert cluster.arguments(plan(*jobs, executor="local")) == ""
-    assert cluster.arguments(plan(*jobs, partition_config="a file")) == ""
+    assert cluster.arguments(plan(*jobs[:2]), 60) == "--slurm c=60"
+    assert cluster.arguments(plan(*jobs, executor="local"), 60) == ""
+    assert cluster.arguments(plan(*jobs, partition_config="a file"), 60) == ""
 
 
 def test_preflight_refuses_before_it_looks_at_experiments(slurm, capsys):
@@ -128,7 +132,7 @@ def test_preflight_refuses_before_it_looks_at_experiments(slurm, capsys):
     [
         ("batch_minutes", -1, "batch_minutes: -1 is less than the minimum of 0"),
         ("batch_minutes", "many", "batch_minutes: 'many' is not of type 'integer'"),
-        ("limit_minutes", 5, "limit_minutes: 5 is less than the minimum of 10"),
+        ("limit_minutes", 0, "limit_minutes: 0 is less than the minimum of 1"),
     ],
 )
 def test_wrong_knobs_are_one_line(knob, value, line):

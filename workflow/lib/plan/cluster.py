@@ -40,16 +40,17 @@ class Partition(NamedTuple):
     limit_minutes: int | None
 
 
-def arguments(workflow: Any) -> str:
+def arguments(workflow: Any, limit_minutes: int) -> str:
     """Return what scripts/preflight.py is to check of a cluster, as its option.
 
     Args:
         workflow: Snakemake's, whose jobs are known.
+        limit_minutes: the longest time that SLURM is asked for.
 
     Returns:
-        `--slurm partition=minutes ...`: the longest time that a job asks for in each partition; no
-        name before the `=` for jobs that name none. Nothing on one machine, and nothing where the
-        plugin chooses partitions by a file.
+        `--slurm partition=minutes ...`: the longest time that a job may ask for in each partition,
+        at its last attempt; no name before the `=` for jobs that name none. Nothing on one machine,
+        and nothing where the plugin chooses partitions by a file.
     """
     if workflow.executor_plugin.name != EXECUTOR:
         return ""
@@ -59,8 +60,9 @@ def arguments(workflow: Any) -> str:
     for job in workflow.dag.needrun_jobs():
         if not job.is_local:
             named = job.resources.get("slurm_partition") or os.environ.get("SBATCH_PARTITION", "")
+            minutes = (job.resources.get("runtime") or 0) * 2**job.restart_times
             for name in str(named).split(","):
-                asked[name] = max(asked.get(name, 0), job.resources.get("runtime") or 0)
+                asked[name] = max(asked.get(name, 0), min(minutes, limit_minutes))
     return shlex.join(["--slurm", *(f"{name}={minutes}" for name, minutes in asked.items())])
 
 
@@ -119,8 +121,8 @@ def _check_partition(name: str, minutes: int, known: Mapping[str, Partition]) ->
     limit = known[name].limit_minutes
     if limit is not None and minutes > limit:
         raise ValueError(
-            f"a job asks for {minutes} minutes, and SLURM's partition {name} allows {limit}: add "
-            f"limit_minutes={limit} to --config; longer jobs go on from their checkpoints"
+            f"a job may ask for {minutes} minutes, and SLURM's partition {name} allows {limit}: "
+            f"add limit_minutes={limit} to --config; longer jobs go on from their checkpoints"
         )
 
 
