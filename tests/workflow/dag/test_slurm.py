@@ -15,7 +15,9 @@ from tests.helpers.artifact import environment, planned, snakemake
 from tests.helpers.small_artifact import FOLDER, RUNS
 from workflow.lib.common import store
 
-pytestmark = pytest.mark.dag
+# Before any fixture: the small artifact takes its time.
+MISSING = slurm.missing()
+pytestmark = [pytest.mark.dag, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
 PROFILE = ("--profile", "workflow/profiles/slurm")
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
@@ -26,9 +28,6 @@ PATIENCE_S = 120
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    reason = slurm.missing()
-    if reason:
-        pytest.skip(reason)
     nodes = {"nodes": ["n1", "n2"], "bare": ["n3"]}
     slurm.cache().mkdir(parents=True, exist_ok=True)
     with slurm.Cluster(tmp_path_factory.mktemp("slurm") / "run", nodes) as made:
