@@ -24,7 +24,7 @@ NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/proto
 	optimizers.py random_search.py tuning.py)
 NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
 
-.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers device-check peers lint help
+.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers device-check peers slurm lint help
 
 all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -62,6 +62,10 @@ benchmark: peers  ## speed on this machine, and docs/benchmarks.md from it: a qu
 peers: .venv/.complete  ## install evosax and MuJoCo, independent implementations: `make test` then compares with them
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-peers.lock
+
+slurm: .venv/.complete  ## install what Snakemake needs on a SLURM cluster (docs/cluster.md)
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-slurm.lock
 
 device-check: .venv/.complete  ## the paper's constants on this device: gradients, speed, memory; docs/scaling.md
 	$(IN_VENV) python -m workflow.scripts.device_check

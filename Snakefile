@@ -4,10 +4,10 @@
 #   snakemake --cores all --config scale=smoke              every rule in minutes, no science
 #   snakemake --cores all runs|tables|figures|claims|verify
 #
-# Results: results/{scale}/runs/{experiment}/{run}/seeds-{first}-{last}.parquet and its .json sidecar,
-# results/{scale}/tables/{experiment}.parquet, results/{scale}/figures/, results/{scale}/claims.md.
+# In results/{scale}: runs/{experiment}/{run}/seeds-{first}-{last}.{parquet,json}, tables, figures, claims.
 from snakemake.utils import min_version
 
+from workflow.lib.plan import cluster
 from workflow.lib.plan.dag import Dag, begin, code
 from workflow.lib.plan.screen import Screen
 
@@ -40,7 +40,8 @@ if dag.jobs:  # published tables have no rule: nothing may remove or remake them
 onstart:
     screen.started()
     if dag.jobs:
-        shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
+        nodes = cluster.arguments(workflow, dag.limit_minutes)
+        shell("{dag.python} workflow.scripts.preflight {dag.preflight} {nodes}")
 
 
 onsuccess:

@@ -137,17 +137,19 @@ def test_everything_asked_for_is_locked_with_hashes():
     assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
 
 
-def test_the_optional_extra_changes_no_locked_version():
+@pytest.mark.parametrize("extra", ["peers", "slurm"])
+def test_an_optional_extra_changes_no_locked_version(extra):
     """Its packages are installed by hash and without what they depend on."""
-    peers = locked("requirements-peers.lock")
+    file = f"requirements-{extra}.lock"
+    own = locked(file)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["optional-dependencies"]["peers"] == [str(peer) for peer in peers]
+    assert project["optional-dependencies"][extra] == [str(requirement) for requirement in own]
     names = {canonicalize_name(requirement.name) for requirement in locked()}
-    assert names.isdisjoint(canonicalize_name(peer.name) for peer in peers)
-    lock = (ROOT / "requirements-peers.lock").read_text(encoding="utf-8")
+    assert names.isdisjoint(canonicalize_name(requirement.name) for requirement in own)
+    lock = (ROOT / file).read_text(encoding="utf-8")
     assert [block for block in lock.split("==")[1:] if "--hash=sha256:" not in block] == []
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "--require-hashes --no-deps -r requirements-peers.lock" in recipe
+    assert f"--require-hashes --no-deps -r {file}" in recipe
 
 
 def test_conda_installs_the_same_versions_without_any_other_file():

@@ -2,6 +2,12 @@ from workflow.lib.plan.claim_rules import claim_lists, claim_tables, tables_fold
 from workflow.lib.report import layout
 
 
+# Seconds each: on a cluster they run where Snakemake does, without waiting in a queue.
+localrules:
+    judge,
+    verify,
+
+
 rule judge:
     """Judge every claim from the tables: estimate, interval, verdict."""
     input:

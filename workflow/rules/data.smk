@@ -1,3 +1,8 @@
+# On a cluster it runs where Snakemake does: a node may have no network.
+localrules:
+    prepare_data,
+
+
 rule prepare_data:
     """Check the original bytes of a data set and convert them once for the runs."""
     output:

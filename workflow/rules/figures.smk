@@ -3,6 +3,11 @@ from workflow.lib.plan.figure_rules import FigureRules
 figure_rules = FigureRules(dag)
 
 
+# Seconds each: on a cluster they run where Snakemake does, without waiting in a queue.
+localrules:
+    draw,
+
+
 rule draw:
     """Draw one figure from its tables; the csv holds exactly what is drawn."""
     input:

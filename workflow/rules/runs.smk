@@ -30,7 +30,8 @@ rule run:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=run_rules.mem_mb,
+        runtime=run_rules.runtime,
     params:
         python=dag.python,
         options=run_rules.options,
@@ -42,7 +43,7 @@ rule run:
 
 
 # Snakemake prefers these rules to the one above, because they have no wildcards.
-for batch in batches(dag.jobs.values()):
+for batch in batches(dag.jobs.values(), dag.batch_minutes):
     process = Process(dag, batch.jobs)
 
     rule:
@@ -60,7 +61,8 @@ for batch in batches(dag.jobs.values()):
             "../../environment.yml"
         threads: 1
         resources:
-            mem_mb=1500,
+            mem_mb=process.mem_mb,
+            runtime=process.runtime,
         params:
             python=dag.python,
             options=process.options,

@@ -1,3 +1,10 @@
+# Seconds each: on a cluster they run where Snakemake does, without waiting in a queue.
+localrules:
+    aggregate,
+    choose,
+    export,
+
+
 rule aggregate:
     """Summarise the seeds of an experiment: intervals, diverged runs, costs."""
     input:

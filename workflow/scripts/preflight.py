@@ -1,4 +1,7 @@
-"""Check before any compute: every hyperparameter, every claim, and that results can be written."""
+"""Check before any compute: every hyperparameter, every claim, and that results can be written.
+
+On a SLURM cluster also: partitions, time limits, and that a node has the environment.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +11,7 @@ from workflow.lib import protocols
 from workflow.lib.claims import ledger
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line, parser
-from workflow.lib.plan import catalogue, resolve, spec
+from workflow.lib.plan import catalogue, cluster, resolve, spec
 from workflow.lib.protocols._rehearsal import rehearse
 
 
@@ -27,9 +30,14 @@ def check(job: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
     command = parser("preflight", __doc__, scales=spec.SCALES, experiments=spec.experiments())
+    asked = "minutes that jobs ask SLURM for, in each partition; no name: the default one"
+    command.add_argument("--slurm", nargs="*", default=[], metavar="NAME=MINUTES", help=asked)
     options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
+        if options.slurm:
+            for line in cluster.check(cluster.read(options.slurm)):
+                print(f"preflight: {line}")
         protocols.pin()
         ledger.check(catalogue.load("claims"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow.lib.plan import spec
+from workflow.lib.plan import measured, spec
 from workflow.lib.plan.batches import batches
 from workflow.lib.plan.dag import Dag
 from workflow.lib.plan.run_rules import Process
@@ -52,3 +52,26 @@ def test_a_process_has_the_files_and_the_code_of_all_its_jobs():
     alone = {Process(dag, (job,)).code for job in batch.jobs}
     assert len(alone) > 1
     assert process.code not in alone
+
+
+@pytest.mark.parametrize("scale", spec.SCALES)
+def test_gathered_batches_are_of_one_experiment_and_no_longer_than_asked_for(scale):
+    jobs, limit = spec.jobs(scale), 10
+    alone = [batch.jobs for batch in batches(jobs)]
+    found = batches(jobs, limit)
+    assert len({batch.name for batch in found}) == len(found)
+    together = [job.parquet for batch in found for job in batch.jobs]
+    assert len(together) == len(set(together))
+    for batch in found:
+        assert len({job.spec["experiment"] for job in batch.jobs}) == 1
+        for name in ("tuned", "trained"):
+            assert len({job.spec.get(name, {}).get("experiment") for job in batch.jobs}) == 1
+        seconds = sum(measured.expected(job.spec).seconds for job in batch.jobs)
+        assert seconds <= 60 * limit or batch.jobs in alone, "a sweep stays together"
+
+
+def test_some_hundred_short_jobs_are_some_tens_of_processes():
+    jobs = spec.jobs("laptop")
+    found = batches(jobs, 10)
+    assert len(jobs) > 250
+    assert len(jobs) - sum(len(batch.jobs) - 1 for batch in found) < 50

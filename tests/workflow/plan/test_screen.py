@@ -46,6 +46,7 @@ def shown(monkeypatch, capsys):
     workflow = SimpleNamespace(
         dryrun=False,
         is_main_process=True,
+        local_exec=True,
         cores=2,
         dag=Plan(),
         scheduler=SimpleNamespace(job_rate_limiter="100/1s"),
@@ -67,6 +68,18 @@ def test_the_plan_says_how_many_steps_and_about_how_long(shown):
     assert told(handler, LogEvent.RUN_INFO, "Job stats:") == (
         "Scale laptop: 3 steps, about 20 min on 2 cores"
     )
+
+
+def test_on_a_cluster_the_plan_counts_its_jobs_and_the_limit_of_its_scheduler_stays(shown):
+    """There are no cores then: asking Snakemake for them is an error."""
+    made, handler = shown
+    del made._workflow.cores
+    vars(made._workflow).update(local_exec=False, nodes=100)
+    assert told(handler, LogEvent.RUN_INFO, "Job stats:") == (
+        "Scale laptop: 3 steps, about 20 min on 2 jobs of a cluster at a time"
+    )
+    made.started()
+    assert made._workflow.scheduler.job_rate_limiter == "100/1s"
 
 
 def test_a_job_is_one_line_with_the_time_that_is_left(shown, monkeypatch):

@@ -20,7 +20,9 @@ PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
 # Figures start from matplotlib's defaults, and Python finds modules in the folder that it works in.
 VARIABLES = {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg", "PYTHONSAFEPATH": ""}
+DAY = 24 * 60  # minutes
 MAX_NAME = 120  # characters that the names of experiments may take in a file's name
+CLUSTER_KNOBS = ("batch_minutes", "limit_minutes")
 QUICK = "smoke"
 # Smoke runs end before fast code pays: with these XLA spends a third of the time on slower code.
 QUICK_XLA = (
@@ -60,12 +62,16 @@ class Dag(NamedTuple):
         experiments: names of the experiments whose tables are made.
         jobs: {result file: job}, those of experiments that tune or train for others included.
         seeds: number of seeds in place of the experiments' own, or None.
+        batch_minutes: short jobs share processes of about this length; 0: only those of a sweep.
+        limit_minutes: the longest time that a cluster is asked for.
     """
 
     scale: str
     experiments: tuple[str, ...]
     jobs: dict[str, spec.Job]
     seeds: int | None
+    batch_minutes: int = 0
+    limit_minutes: int = DAY
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Dag":
@@ -83,7 +89,8 @@ class Dag(NamedTuple):
         except ValueError as error:
             sys.exit(f"snakemake: {error}")
         named = {str(job.parquet): job for job in jobs}
-        return cls(knobs.scale, knobs.experiments, named, knobs.seeds)
+        cluster = {name: config[name] for name in CLUSTER_KNOBS if name in config}
+        return cls(knobs.scale, knobs.experiments, named, knobs.seeds, **cluster)
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""

@@ -1,12 +1,18 @@
 """What rules/runs.smk asks about jobs, and rules/tables.smk about the runs of an experiment."""
 
+import math
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib.plan import resolve, spec
+from workflow.lib.plan import measured, resolve, spec
 from workflow.lib.plan.dag import Dag, code, data_files
 
+# What a process is given on a cluster: more than the published run took on its machine.
+START_MINUTES = 5  # to start Snakemake twice, and jax, from a file system that nodes share
+SLOWER = 3.0  # as a node may be
+OWN_MB = 500  # of Snakemake, beside the process that it starts
+MORE_MEMORY = 1.5  # than was measured
 FOLDERS = {"tuned": "tuning", "trained": "trained"}  # of the files that jobs wait for
 
 
@@ -57,6 +63,17 @@ class Process(NamedTuple):
             pairs.append(f"--spec {settings} --output {shlex.quote(str(job.parquet))}")
         return " ".join(pairs)
 
+    def runtime(self, wildcards: Any, attempt: int) -> int:
+        """Return the minutes to ask a cluster for: twice as many at each further attempt."""
+        seconds = sum(measured.expected(job.spec).seconds for job in self.jobs)
+        minutes = math.ceil(START_MINUTES + SLOWER * seconds / 60)
+        return min(minutes * 2 ** (attempt - 1), self.dag.limit_minutes)
+
+    def mem_mb(self, wildcards: Any, attempt: int) -> int:
+        """Return the memory to ask a cluster for: twice as much at each further attempt."""
+        most = max(measured.expected(job.spec).memory_mb for job in self.jobs)
+        return math.ceil(OWN_MB + MORE_MEMORY * most) * 2 ** (attempt - 1)
+
 
 class RunRules(NamedTuple):
     """Answers to what Snakemake asks with the wildcards of a job, or of an experiment."""
@@ -95,6 +112,14 @@ class RunRules(NamedTuple):
     def code(self, wildcards: Any) -> str:
         """Return the hash of the code that a job's numbers come from."""
         return self.process(wildcards).code
+
+    def runtime(self, wildcards: Any, attempt: int) -> int:
+        """Return the minutes to ask a cluster for."""
+        return self.process(wildcards).runtime(wildcards, attempt)
+
+    def mem_mb(self, wildcards: Any, attempt: int) -> int:
+        """Return the memory to ask a cluster for."""
+        return self.process(wildcards).mem_mb(wildcards, attempt)
 
     def experiment_runs(self, wildcards: Any) -> list[str]:
         """Return the result files of an experiment."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.common.paths import ROOT
-from workflow.lib.plan.dag import PUBLISHED, Dag
+from workflow.lib.plan.dag import Dag
+from workflow.lib.plan.measured import published_seconds
 
 WIDEST = 200  # characters of a line
 HANDLER = "DefaultStreamHandler"
@@ -47,13 +47,20 @@ class Screen:
         """Whether Snakemake's own reports are shown; it knows only after it has read its rules."""
         return self._workflow.dryrun or not self._workflow.is_main_process
 
+    @property
+    def places(self) -> int:
+        """How many processes that run experiments there are at a time, at most."""
+        workflow = self._workflow
+        return workflow.cores if workflow.local_exec else min(workflow.nodes, len(self._seconds))
+
     def started(self) -> None:
         """Let Snakemake look for jobs when one has ended, and not many times a second.
 
         It limits the jobs that start in a second. For that, each job sets off a chain of timers,
-        and each timer another look at all jobs. No option switches this off.
+        and each timer another look at all jobs. No option switches this off. The scheduler of a
+        cluster is not to be flooded: there the limit stays.
         """
-        if hasattr(self._workflow.scheduler, "job_rate_limiter"):
+        if self._workflow.local_exec and hasattr(self._workflow.scheduler, "job_rate_limiter"):
             self._workflow.scheduler.job_rate_limiter = None
 
     def finished(self) -> None:
@@ -80,8 +87,9 @@ class Screen:
         jobs = list(self._workflow.dag.needrun_jobs())
         parts = [f"{len(jobs)} steps"]
         if self._seconds:
-            cores = self._workflow.cores
-            parts.append(f"about {_duration(sum(self._seconds.values()) / cores)} on {cores} cores")
+            time_left = _duration(sum(self._seconds.values()) / self.places)
+            where = "cores" if self._workflow.local_exec else "jobs of a cluster at a time"
+            parts.append(f"about {time_left} on {self.places} {where}")
         return f"Scale {self._dag.scale}: " + ", ".join(parts)
 
     def now(self) -> str:
@@ -92,7 +100,7 @@ class Screen:
         behind = sum(x for job, x in self._seconds.items() if job in self._finished)
         ahead = sum(self._seconds.values()) - behind
         passed = time.time() - self._began
-        pace = (behind + SETTLING * self._workflow.cores) / (passed + SETTLING)
+        pace = (behind + SETTLING * self.places) / (passed + SETTLING)
         return f"{done}, {_duration(ahead / pace)} left"
 
     def _follow(self, record: logging.LogRecord) -> bool:
@@ -144,20 +152,6 @@ class _Lines(logging.Formatter):
         else:
             text = self._inner.format(record) or ""
         return "\n".join(map(_short, text.splitlines()))
-
-
-def published_seconds() -> dict[tuple[Any, ...], float]:
-    """Return how long each job of the published run took.
-
-    Returns:
-        {(experiment, run, first seed, last seed): seconds}.
-    """
-    known = {}
-    for path in sorted((ROOT / "results" / PUBLISHED / "tables").glob("*_jobs.json")):
-        experiment = path.name.removesuffix("_jobs.json")
-        for job in json.loads(path.read_text(encoding="utf-8")):
-            known[experiment, job["run"], *job["seeds"]] = job["timings"]["wall_s"]
-    return known
 
 
 def _duration(seconds: float) -> str:
