@@ -40,7 +40,8 @@ if dag.jobs:  # published tables have no rule: nothing may remove or remake them
 onstart:
     screen.started()
     if dag.jobs:
-        shell("{dag.python} workflow.scripts.preflight {dag.preflight}")
+        elsewhere = "" if workflow.local_exec else "--elsewhere"
+        shell("{dag.python} workflow.scripts.preflight {dag.preflight} {elsewhere}")
 
 
 onsuccess:

@@ -3,9 +3,10 @@ from workflow.lib.plan.run_rules import Process, RunRules
 
 run_rules = RunRules(dag)
 # One thread per process, whatever the machine: the same bits, and processes run side by side.
+# Devices and cards are no parameters, because others are no reason to run a job again.
 RUN = (
     "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
-    " {params.options} > {log:q} 2>&1"
+    " {params.options} --devices {dag.cpu_devices} --cards {resources.gpu} > {log:q} 2>&1"
 )
 
 
@@ -31,6 +32,7 @@ rule run:
     threads: 1
     resources:
         mem_mb=1500,
+        gpu=run_rules.cards,
     params:
         python=dag.python,
         options=run_rules.options,
@@ -61,6 +63,7 @@ for batch in batches(dag.jobs.values()):
         threads: 1
         resources:
             mem_mb=1500,
+            gpu=process.cards,
         params:
             python=dag.python,
             options=process.options,

@@ -47,6 +47,8 @@ def pin() -> None:
     """
     for name, value in PINNED.items():
         jax.config.update(name, value)
+    # jax has read the variable when it was imported, before `cards` could set it.
+    jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS"))
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -63,6 +65,26 @@ def configure() -> None:
     jax.config.update("jax_compilation_cache_dir", str(Path("results/.compiled").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def first_devices(count: int) -> list[jax.Device]:
+    """Return devices of this process.
+
+    Args:
+        count: how many.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    there = jax.devices()
+    if count > len(there):
+        kind = there[0].platform
+        hint = f"; JAX_NUM_CPU_DEVICES={count} simulates them" if kind == "cpu" else ""
+        raise ValueError(
+            f"devices={count}, but here jax finds {len(there)} of them ({kind}); "
+            f"take devices={len(there)} at most{hint}"
+        )
+    return there[:count]
 
 
 def over_seeds(fn: Callable) -> Callable:
