@@ -22,7 +22,7 @@ from workflow.lib.common.paths import ROOT
 COUNTS = (1, 2, 4)
 KEY = jax.random.key(3)
 NUM_PARTICLES = 16  # 8 pairs: 2 on each of 4 devices
-MOVES = (1, 1, 4, 4, 2, 2)  # devices of one update after the other
+UPDATES = 6
 STATE = 2**14  # numbers in the state of a particle of `heavy`
 
 
@@ -30,7 +30,7 @@ def measure(module, path, **more):
     """Run a module of this folder with 4 devices; return what it has found."""
     variables = {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     # The programs are small: compiling them takes far longer than running them.
-    variables["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    variables["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     done = subprocess.run(
         [sys.executable, "-m", module, str(path)],
         env=os.environ | variables | more,
@@ -58,15 +58,15 @@ def wide():
     )
 
 
-def losing(horizon):
-    """Return the noisy task, whose loss is NaN where a perturbation is large."""
-    task = toy_tasks.noisy(horizon)
+def curved(horizon=4, limit=jnp.inf):
+    """Return a task far from quadratic, random where it begins; its loss is NaN at large θ."""
 
     def step(key, theta, state, t):
-        state, loss = task.step(key, theta, state, t)
-        return state, jnp.where(theta[0] > 0.7, jnp.nan, loss)
+        state = jnp.tanh(2.0 * state + theta)
+        loss = jnp.sum(jnp.sin(3.0 * state)) + 0.1 * t
+        return state, jnp.where(theta[0] > limit, jnp.nan, loss)
 
-    return task._replace(step=step)
+    return toy_tasks.noisy(horizon)._replace(step=step)
 
 
 def heavy():
@@ -81,30 +81,25 @@ def heavy():
 
 
 def cases():
-    """Return {name: (estimator, task, options)}: every estimator, lockstep and breakstep."""
+    """Return {name: (estimator, task, options)} of every estimator, in lockstep and breakstep."""
     found = {}
-    for name in toy_tasks.FIVE:
-        for step in ("lockstep", "breakstep"):
-            for chunk_size in (None, 2):
-                options = {"breakstep": step == "breakstep", "chunk_size": chunk_size}
-                found[f"{name}, {step}, chunk_size={chunk_size}"] = name, noisy(), options
-    standardized = {"standardize": True}
-    keys = {"store_perturbations": False, "chunk_size": 2}
-    return found | {
-        "standardized": ("pes", noisy(), standardized),
-        "standardized, breakstep": ("es_gen", noisy(), standardized | {"breakstep": True}),
+    for i, name in enumerate(toy_tasks.FIVE):
+        for breakstep in (False, True):
+            options = {"breakstep": breakstep, "chunk_size": (None, 2)[(i + breakstep) % 2]}
+            found[f"{name}, {'breakstep' if breakstep else 'lockstep'}"] = name, curved(), options
+    return found
+
+
+def more_cases():
+    """Return {name: (estimator, task, options)} of what is computed in a way of its own."""
+    keys = {"store_perturbations": False, "chunk_size": 2, "breakstep": True}
+    return {
+        "standardized": ("es_gen", curved(), {"standardize": True, "breakstep": True}),
         "own keys": ("es_single", wide(), {}),
-        "own keys, redrawn": ("pes", wide(), {"chunk_size": 2}),
         "not stored": ("es_single", wide(), keys),
-        "not stored, breakstep": ("es_single", wide(), keys | {"breakstep": True}),
-        "lost pairs": ("pes", losing(4), standardized),
-        "lost pairs, endless": ("es_gen", losing(None), {}),
-        "lost pairs, endless, chunks": ("truncated_es", losing(None), {"chunk_size": 3}),
+        "lost pairs": ("pes", curved(limit=0.7), {"standardize": True}),
+        "lost pairs, endless": ("truncated_es", curved(None, 0.7), {"chunk_size": 3}),
     }
-
-
-def noisy():
-    return toy_tasks.noisy(4)
 
 
 def build(case, count):
@@ -119,27 +114,33 @@ def plain(tree):
     return jax.tree.map(np.asarray, to_arrays(tree))
 
 
-def path(case, counts):
-    """Return what each update reports, on so many devices each, and the last state."""
-    theta = plain(case[1].init_theta(KEY))
-    made = {count: build(case, count) for count in set(counts)}
+def paths(case, counts):
+    """Return {devices of each update: what the updates report, and the last state}."""
+    start = plain(case[1].init_theta(KEY))
+    made = {count: build(case, count) for count in counts}
     steps = {count: jax.jit(estimator.step) for count, estimator in made.items()}
-    starts = {count: jax.jit(made[count].init)(KEY, theta) for count in made}
-    arrays, reports = plain(starts[counts[0]]), []
-    for i, count in enumerate(counts):
-        state = from_arrays(arrays, like=starts[count])
-        gradient, state, info = steps[count](jax.random.fold_in(KEY, i), theta, state)
-        arrays, gradient = plain(state), np.asarray(gradient)
-        theta = theta - 1e-3 * np.nan_to_num(gradient)
-        reports.append(
-            {"gradient": gradient} | {k: np.asarray(v) for k, v in info._asdict().items()}
-        )
-    return reports, jax.tree.leaves(arrays)
+    states = {count: jax.jit(made[count].init)(KEY, start) for count in counts}
+    found = {}
+    for place in places(counts):
+        theta, arrays, reports = start, plain(states[place[0]]), []
+        for i, count in enumerate(place):
+            state = from_arrays(arrays, like=states[count])
+            gradient, state, info = steps[count](jax.random.fold_in(KEY, i), theta, state)
+            arrays, gradient = plain(state), np.asarray(gradient)
+            theta = theta - 1e-3 * np.nan_to_num(gradient)
+            reports.append(plain(info._asdict()) | {"gradient": gradient})
+        found[place] = reports, arrays
+    return found
+
+
+def places(counts):
+    """Return the devices of each update: always the same ones, and others in every second one."""
+    return [*((count,) * UPDATES for count in counts), (counts[::-1] * UPDATES)[:UPDATES]]
 
 
 def many_seeds(count):
     """Return the gradients of a scan of updates, mapped over seeds: [seeds, updates, P]."""
-    case = ("es_single", noisy(), {"breakstep": True, "chunk_size": 2})
+    case = ("es_single", curved(), {"breakstep": True, "chunk_size": 2})
     estimator, theta = build(case, count), case[1].init_theta(KEY)
     run = jax.jit(jax.vmap(lambda key: toy_tasks.gradients(estimator, key, theta, 4)))
     return np.asarray(run(jax.random.split(KEY, 3)))
@@ -162,16 +163,10 @@ def compiled(name, options, count):
     }
 
 
-def perturbations(task, chunk_size, count):
-    """Return ε as `init` draws it."""
-    estimator = build(("es_single", task, {"chunk_size": chunk_size}), count)
-    return np.asarray(jax.jit(estimator.init)(KEY, task.init_theta(KEY)).memory)
-
-
 def refusal(count):
     """Return why so many devices are refused."""
     try:
-        build(("es_single", noisy(), {}), count)
+        build(("es_single", curved(), {}), count)
     except ValueError as error:
         return str(error)
     return None
@@ -179,25 +174,14 @@ def refusal(count):
 
 def main():
     jax.config.update("jax_enable_x64", True)
-    found = {
-        "paths": {
-            name: {counts: path(case, counts) for counts in [*((n,) * 6 for n in COUNTS), MOVES]}
-            for name, case in cases().items()
-        },
-        "refused": refusal(3),
-        "seeds": {count: many_seeds(count) for count in COUNTS},
-        "compiled": {
-            (name, chunk_size, count): compiled(name, {"chunk_size": chunk_size}, count)
-            for name in ("es_single", "pes", "truncated_es")
-            for chunk_size in (None, 2)
-            for count in COUNTS
-        },
-        "perturbations": {
-            (kind, chunk_size, count): perturbations(task, chunk_size, count)
-            for kind, task in (("few", noisy()), ("many", wide()))
-            for chunk_size in (None, 2)
-            for count in COUNTS
-        },
+    found = {"refused": refusal(3), "seeds": {count: many_seeds(count) for count in (1, 4)}}
+    found["paths"] = {name: paths(case, COUNTS) for name, case in cases().items()}
+    found["paths"] |= {name: paths(case, (1, 4)) for name, case in more_cases().items()}
+    jax.config.update("jax_disable_most_optimizations", False)
+    found["compiled"] = {
+        (name, chunk_size, count): compiled(name, {"chunk_size": chunk_size}, count)
+        for name, chunk_size, counts in (("es_single", None, COUNTS), ("pes", 2, (1, 4)))
+        for count in counts
     }
     Path(sys.argv[1]).write_bytes(pickle.dumps(found))
 
