@@ -48,6 +48,7 @@ def rows(job, counts, path):
 
 
 def main():
+    jax.config.update("jax_enable_x64", True)  # or chaos amplifies what rounding changes
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for breakstep in (False, True):
