@@ -173,13 +173,6 @@ def _engine(
     """
     num_paths = 2 * layout.num_pairs + path.extra_unrolls
 
-    def placed(clock: Clock, memory: Memory, states: State) -> ESState:
-        return ESState(
-            layout.placed(clock, None),
-            layout.placed(memory, layout.pair_axis),
-            layout.placed(states, path.state_axis),
-        )
-
     def draw(key: Key, theta: Theta) -> Array:
         return layout.draw(stream(key, "epsilon"), flatten(theta)[0], rule.stores)
 
@@ -191,7 +184,7 @@ def _engine(
         clock = first_clock(key, task.horizon, (layout.num_pairs,) if breakstep else ())
         epsilon = draw(key, theta)
         states = path.begin(unravel, flat, layout.zero(flat), clock)
-        return placed(clock, rule.begin(lambda: epsilon), states)
+        return _placed(layout, path, ESState(clock, rule.begin(lambda: epsilon), states))
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
         flat, unravel = flatten(theta)
@@ -230,9 +223,19 @@ def _engine(
             ended=ended(clock).all(),
             nonfinite_pairs=found.num_lost,
         )
-        return gradient, placed(clock, found.memory, found.states), info
+        after = ESState(clock, found.memory, found.states)
+        return gradient, _placed(layout, path, after), info
 
     return make_estimator(init, update, truncation, sample)
+
+
+def _placed(layout: Layout, path: Paths, state: ESState) -> ESState:
+    """Say which parts of a state are spread over devices; clocks are on all of them."""
+    return ESState(
+        layout.placed(state.clock, None),
+        layout.placed(state.memory, layout.pair_axis),
+        layout.placed(state.states, path.state_axis),
+    )
 
 
 def _lost_begin_again(

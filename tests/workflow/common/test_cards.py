@@ -130,12 +130,12 @@ def test_competing_processes_never_share_a_card(machine, each):
 def test_a_killed_job_lets_go_of_its_card(machine):
     machine("GPU-a")
     code = JOB.replace("time.sleep(0.2)", "print('has', flush=True); time.sleep(600)")
-    process = subprocess.Popen([sys.executable, "-c", code, "1"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "has\n"
-    with pytest.raises(RuntimeError):
-        cards.taken(1, wait_s=0.0).__enter__()
-    process.kill()
-    process.wait()
+    command = [sys.executable, "-c", code, "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "has\n"
+        with pytest.raises(RuntimeError):
+            cards.taken(1, wait_s=0.0).__enter__()
+        process.kill()
     with cards.taken(1, wait_s=0.0):
         pass
 
