@@ -1,3 +1,4 @@
+from workflow.lib.common import cards
 from workflow.lib.plan.batches import batches
 from workflow.lib.plan.run_rules import Process, RunRules
 
@@ -8,6 +9,10 @@ RUN = (
     "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
     " {params.options} --devices {dag.cpu_devices} --cards {resources.gpu} > {log:q} 2>&1"
 )
+
+# No more jobs begin here than there are cards for: those that wait for one would each take a core.
+if dag.gpu and workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(cards.usable())))
 
 
 wildcard_constraints:

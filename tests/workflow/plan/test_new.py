@@ -86,7 +86,7 @@ def test_what_is_new_passes_the_contract_tests(copied):
         f"[{PROTOCOL}]",
         f"figures/{FIGURE}",
         f"[{STUDY}-smoke",
-        "test_every_claim_is_about_runs_that_its_experiment_has",
+        "test_every_claim_is_about_runs_that_one_of_its_experiments_has",
         "test_the_list_names_runs_that_the_experiments_have",
         "[fig_summary]",
     ):
