@@ -9,7 +9,7 @@ from workflow.lib.claims import ledger
 from workflow.lib.common import cards, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import catalogue, resolve, spec
-from workflow.lib.plan.devices import check_devices, check_use
+from workflow.lib.plan.devices import check_devices
 from workflow.lib.protocols._rehearsal import rehearse
 
 
@@ -46,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             protocols.first_devices(options.devices)
         ledger.check(catalogue.load("claims"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
-        check_use((job.spec for job in jobs), options.devices)
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")

@@ -55,7 +55,7 @@ def test_without_nvidia_smi_there_are_no_cards(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(cards.VISIBLE, raising=False)
     assert cards.listed() == []
-    refused(["device=gpu needs 1", "0 cards; take device=cpu"], cards.check, 1)
+    refused(["device=gpu", "wants 1 cards", "has 0; take device=cpu"], cards.check, 1)
 
 
 def test_nvidia_smi_that_fails_lists_nothing(machine):
@@ -146,6 +146,6 @@ def test_what_cannot_be_is_one_line(machine, monkeypatch):
     refused(["there are cards, but jax has no plugin", "device=cpu"], cards.check, 1)
     machine("GPU-a", "GPU-b")
     cards.check(2)
-    refused(["needs 3 for each job", "has 2 cards", "devices=2 at most"], cards.check, 3)
+    refused(["wants 3 cards", "has 2;", "devices=2 at most"], cards.check, 3)
     monkeypatch.setenv(cards.VISIBLE, "1")
-    refused(["needs 2", "1 cards (CUDA_VISIBLE_DEVICES=1)"], cards.check, 2)
+    refused(["wants 2 cards", "has 1 (CUDA_VISIBLE_DEVICES=1)"], cards.check, 2)

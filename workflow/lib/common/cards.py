@@ -60,9 +60,10 @@ def check(count: int) -> None:
         )
     if count > len(there):
         hidden = f" ({VISIBLE}={os.environ[VISIBLE]})" if VISIBLE in os.environ else ""
+        fewer = f", or devices={len(there)} at most" if there else ""
         raise ValueError(
-            f"device=gpu needs {count} for each job, but this machine has {len(there)} cards"
-            f"{hidden}; take device=cpu, or devices={len(there)} at most"
+            f"device=gpu: a job wants {count} cards, and this machine has {len(there)}{hidden}; "
+            f"take device=cpu{fewer}"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from workflow.lib.common import cards, provenance
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import catalogue, resolve, spec
-from workflow.lib.plan.devices import of_job
+from workflow.lib.plan.devices import check_use, of_job
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
@@ -85,6 +85,7 @@ class Dag(NamedTuple):
                 return cls(PUBLISHED, _published(), {}, knobs.seeds)
             jobs = spec.jobs(knobs.scale, knobs.experiments, knobs.seeds)
             jobs = resolve.with_prerequisites(jobs, knobs.seeds)
+            check_use((job.spec for job in jobs), knobs.devices)
         except ValueError as error:
             sys.exit(f"snakemake: {error}")
         named = {str(job.parquet): job for job in jobs}
