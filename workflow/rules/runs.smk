@@ -4,10 +4,10 @@ from workflow.lib.plan.run_rules import Process, RunRules
 
 run_rules = RunRules(dag)
 # One thread per process, whatever the machine: the same bits, and processes run side by side.
-# Devices and cards are no parameters, because others are no reason to run a job again.
+# Devices and cards are resources, because others are no reason to run a job again.
 RUN = (
     "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
-    " {params.options} --devices {dag.cpu_devices} --cards {resources.gpu} > {log:q} 2>&1"
+    " {params.options} --devices {resources.devices} --cards {resources.gpu} > {log:q} 2>&1"
 )
 
 # No more jobs begin here than there are cards for: those that wait for one would each take a core.
@@ -38,6 +38,7 @@ rule run:
     resources:
         mem_mb=1500,
         gpu=run_rules.cards,
+        devices=dag.cpu_devices,
     params:
         python=dag.python,
         options=run_rules.options,
@@ -69,6 +70,7 @@ for batch in batches(dag.jobs.values()):
         resources:
             mem_mb=1500,
             gpu=process.cards,
+            devices=dag.cpu_devices,
         params:
             python=dag.python,
             options=process.options,
