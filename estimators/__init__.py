@@ -16,9 +16,12 @@ truncation=1)`. Notation, the same in code, configuration, tables and axis label
 A state is a tree of arrays and typed PRNG keys. `to_arrays(state)` has the numbers of the keys in
 their place, for pickle, flax.serialization or orbax; `from_arrays` gives the state back.
 
+`over_devices(estimator, jax.devices())` spreads the particles of an ES estimator over devices.
+
 The NRES paper (Li et al., 2023) calls K `W` and uses K for the length of noise reuse.
 """
 
+from estimators._devices import over_devices
 from estimators.base import Estimator, Info, from_arrays, to_arrays
 from estimators.dodge import dodge
 from estimators.es_gen import es_gen
@@ -38,6 +41,7 @@ __all__ = [
     "es_single",
     "from_arrays",
     "full_es",
+    "over_devices",
     "pes",
     "rtrl",
     "tbptt",

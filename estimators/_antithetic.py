@@ -21,22 +21,21 @@ others' states, which may hold integers or keys.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, NotRequired, Required, TypedDict, Unpack
+from typing import NamedTuple, NotRequired, Required, TypedDict, Unpack
 
-import jax
 import jax.numpy as jnp
 
 from estimators._clock import Clock, advanced, ended, first_clock, merged, restarted, where_begun
 from estimators._estimate import estimate
 from estimators._hyperparameters import check_count, check_es_options
+from estimators._lost import Memory, find, stay
 from estimators._particles import Layout
 from estimators._paths import Paths, persistent_paths
 from estimators._theta import flatten
 from estimators.base import Estimator, Info, all_finite, make_estimator
-from tasks.base import Array, Key, State, Task, Theta, alike, stream
+from tasks.base import Array, Key, State, Task, Theta, stream
 
 Fresh = Callable[[], Array]
-Memory = Any
 
 
 class Unroll(NamedTuple):
@@ -122,26 +121,6 @@ class Sample(NamedTuple):
     epsilon: Array | None
 
 
-class _Found(NamedTuple):
-    """What an update finds, before and after lost pairs are left out.
-
-    Attributes:
-        done: bool scalar, whether the sum is finite, or lost pairs have been left out of it.
-        total: Σ_pairs w (L(θ + ε) - L(θ - ε)), flat, [P].
-        loss: float scalar, the mean over particles.
-        num_lost: int32 scalar, pairs that are left out.
-        memory: of the rule.
-        states: of the particles.
-    """
-
-    done: Array
-    total: Array
-    loss: Array
-    num_lost: Array
-    memory: Memory
-    states: State
-
-
 def antithetic_es(
     task: Task,
     rule: Rule,
@@ -162,10 +141,37 @@ def antithetic_es(
     num_particles, sigma, truncation, breakstep, chunk_size, standardize = check_es_options(
         task, rule.stores, **options
     )
+
+    def on(layout: Layout) -> Estimator:
+        path = paths(task, truncation, layout, breakstep)
+        check_count(2 * layout.num_pairs + path.extra_unrolls, truncation)
+        return _engine(task, rule, path, layout, truncation, breakstep, standardize)
+
     layout = Layout(num_particles // 2, chunk_size, sigma)
-    path = paths(task, truncation, layout, breakstep)
+    return on(layout)._replace(on_mesh=lambda mesh: on(layout.over(mesh)))
+
+
+def _engine(
+    task: Task,
+    rule: Rule,
+    path: Paths,
+    layout: Layout,
+    truncation: int,
+    breakstep: bool,
+    standardize: bool,
+) -> Estimator:
+    """Return the estimator that is made of these parts.
+
+    Args:
+        task: the inner problem.
+        rule: how perturbations are drawn, remembered and weighted.
+        path: how states move.
+        layout: where particles lie, and on which devices.
+        truncation: K.
+        breakstep: whether every pair has an inner problem of its own.
+        standardize: whether to divide estimates by the spread of losses.
+    """
     num_paths = 2 * layout.num_pairs + path.extra_unrolls
-    check_count(num_paths, truncation)
 
     def draw(key: Key, theta: Theta) -> Array:
         return layout.draw(stream(key, "epsilon"), flatten(theta)[0], rule.stores)
@@ -178,7 +184,7 @@ def antithetic_es(
         clock = first_clock(key, task.horizon, (layout.num_pairs,) if breakstep else ())
         epsilon = draw(key, theta)
         states = path.begin(unravel, flat, layout.zero(flat), clock)
-        return ESState(clock, rule.begin(lambda: epsilon), states)
+        return _placed(layout, path, ESState(clock, rule.begin(lambda: epsilon), states))
 
     def update(sample: Sample, theta: Theta, state: ESState) -> tuple[Theta, ESState, Info]:
         flat, unravel = flatten(theta)
@@ -199,12 +205,13 @@ def antithetic_es(
         if task.horizon is not None:
             states = where_begun(begins, begin, states, path.state_axis)
         states, losses = path.advance(unravel, flat, epsilon, clock, states)
-        again = _stay
+        losses = layout.placed(losses, None)
+        again = stay
         if task.horizon is None:
             zero = jnp.zeros_like(j)
             again = _lost_begin_again(rule, layout, path, memory, epsilon, begin, zero)
         total = functools.partial(layout.weighted_sum, weight=weight, theta=flat)
-        found = _found(losses, total, again, memory, states)
+        found = find(losses, total, again, memory, states)
         gradient = unravel(estimate(found.total, losses, layout, standardize))
         clock, steps = advanced(clock, truncation)
         info = Info(
@@ -216,9 +223,19 @@ def antithetic_es(
             ended=ended(clock).all(),
             nonfinite_pairs=found.num_lost,
         )
-        return gradient, ESState(clock, found.memory, found.states), info
+        after = ESState(clock, found.memory, found.states)
+        return gradient, _placed(layout, path, after), info
 
     return make_estimator(init, update, truncation, sample)
+
+
+def _placed(layout: Layout, path: Paths, state: ESState) -> ESState:
+    """Say which parts of a state are spread over devices; clocks are on all of them."""
+    return ESState(
+        layout.placed(state.clock, None),
+        layout.placed(state.memory, layout.pair_axis),
+        layout.placed(state.states, path.state_axis),
+    )
 
 
 def _lost_begin_again(
@@ -250,44 +267,3 @@ def _lost_begin_again(
         return memory, merged(lost, begin(), states, path.state_axis)
 
     return begin_again
-
-
-def _stay(lost: Array, memory: Memory, states: State) -> tuple[Memory, State]:
-    """Leave lost pairs as they are, in a problem that ends."""
-    del lost
-    return memory, states
-
-
-def _found(
-    losses: Array, total: Callable, begin_again: Callable, memory: Memory, states: State
-) -> _Found:
-    """Return the sum over pairs and what goes with it, without lost pairs if there are any.
-
-    Args:
-        losses: of both particles of every pair, [2, n].
-        total: from their differences, [n], to the weighted sum, [P].
-        begin_again: `(lost, memory, states) -> (memory, states)` for lost pairs, bool, [n].
-        memory: of the rule.
-        states: of the particles.
-    """
-
-    def without_lost(found: _Found) -> _Found:
-        difference = losses[0] - losses[1]
-        lost = ~jnp.isfinite(difference)
-        memory, states = begin_again(lost, found.memory, found.states)
-        mended = _Found(
-            done=jnp.array(True),
-            total=total(jnp.where(lost, 0, difference)),
-            loss=losses.mean(where=~lost),
-            num_lost=jnp.sum(lost, dtype=jnp.int32),
-            memory=memory,
-            states=states,
-        )
-        return alike(mended, found)
-
-    everything = total(losses[0] - losses[1])
-    done = all_finite(everything)
-    none = jnp.zeros_like(done, jnp.int32)
-    found = _Found(done, everything, losses.mean(), none, memory, states)
-    # The loop runs at most once. Unlike a cond, it passes its arrays on without copying them.
-    return jax.lax.while_loop(lambda found: ~found.done, without_lost, found)

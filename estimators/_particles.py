@@ -7,6 +7,8 @@ There are n = N/2 pairs of particles, and two layouts of their arrays:
 * With it the particle axes come first: ε is [n, P] and states are [2, n, ...]. On a CPU only
   `chunk_size` particles run at a time, all K steps of the unroll, so that large states stay in the
   cache. On other devices all run at a time.
+
+Several devices have a share of the pairs each (`_devices.py`), in either layout.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
+from estimators._devices import PAIRS, in_shares, placed
 from estimators._theta import Unravel
 from tasks.base import Array, Key, State, at_least_float32, has_dtype
 
@@ -43,11 +47,13 @@ class Layout(NamedTuple):
         num_pairs: n = N/2.
         chunk_size: particles that run at a time on a CPU, or `None` for all at once.
         sigma: σ, the standard deviation of a perturbation.
+        mesh: the devices that have a share of the pairs each; `None` for a single device.
     """
 
     num_pairs: int
     chunk_size: int | None
     sigma: float
+    mesh: Mesh | None = None
 
     @property
     def chunked(self) -> bool:
@@ -58,6 +64,43 @@ class Layout(NamedTuple):
     def pair_axis(self) -> int:
         """Axis of the pairs in ε and in everything else that has one entry per pair."""
         return 0 if self.chunked else -1
+
+    @property
+    def particle_axis(self) -> int:
+        """Axis of the pairs in what has one entry per particle, as states have."""
+        return 1 if self.chunked else -1
+
+    def over(self, mesh: Mesh) -> "Layout":
+        """Return this layout with the pairs spread over the devices of a mesh.
+
+        Raises:
+            ValueError: their number does not divide the number of pairs.
+        """
+        if self.num_pairs % mesh.size:
+            n, allowed = 2 * self.num_pairs, self.num_pairs // mesh.size * mesh.size * 2
+            raise ValueError(
+                f"num_particles={n} makes {self.num_pairs} pairs, which {mesh.size} devices cannot "
+                f"share evenly; take num_particles={max(allowed, 2 * mesh.size)}, or other devices"
+            )
+        return self._replace(mesh=mesh)
+
+    def placed(self, tree: Any, axis: int | None) -> Any:
+        """Say that arrays are spread over the devices along this axis; None: whole on each."""
+        return tree if self.mesh is None else placed(tree, axis, self.mesh)
+
+    def _in_shares(self, lift: Callable, in_axes: list, out_axis: int | None) -> Callable:
+        """Return `lift(self)`, which several devices compute as `lift(layout of their own pairs)`.
+
+        Args:
+            lift: from a layout to a function of arrays.
+            in_axes: of every argument of the function, the axis of its pairs; None without pairs.
+            out_axis: that of what it returns; None: it returns the same on every device.
+        """
+        if self.mesh is None:
+            return lift(self)
+        whole = self._replace(mesh=None)
+        share = whole._replace(num_pairs=self.num_pairs // self.mesh.size)
+        return in_shares(lift(share), lift(whole), self.mesh, in_axes, out_axis)
 
     def draw(self, key: Key, theta: Array, stored: bool) -> Array:
         """Draw a perturbation ε ~ N(0, σ² I) for every pair.
@@ -79,8 +122,12 @@ class Layout(NamedTuple):
             sigma = jnp.asarray(self.sigma, theta.dtype)
             drawn = sigma * jax.random.normal(key, (self.num_pairs, theta.size), theta.dtype)
         else:
-            keys = self.pair_keys(key, theta)
-            drawn = over_leading(lambda key: self.numbers(key, theta), keys, 1)
+
+            def drawing(own: Layout) -> Callable:
+                return lambda keys: over_leading(lambda key: own.numbers(key, theta), keys, 1)
+
+            drawn = self._in_shares(drawing, [0], 0)(self.pair_keys(key, theta))
+        drawn = self.placed(drawn, 0)
         return drawn if self.chunked else drawn.T
 
     def zero(self, theta: Array) -> Array:
@@ -126,6 +173,13 @@ class Layout(NamedTuple):
             weight: w in the shape of ε, or the keys of the perturbations that are w, [n].
             theta: θ, flat, [P]; only its shape and dtype matter.
         """
+        if self.mesh is not None:
+
+            def lift(own: Layout) -> Callable:
+                return lambda *args: jax.lax.psum(own.weighted_sum(*args), PAIRS)
+
+            axes = [0, self.pair_axis, None]
+            return self._in_shares(lift, axes, None)(difference, weight, theta)
         dtype = at_least_float32(difference.dtype, theta.dtype)
         difference = difference.astype(dtype)
         if weight.ndim == 2:
@@ -157,6 +211,15 @@ class Layout(NamedTuple):
                 return over_leading(lambda x: fn(*x), (context, *xs), self.chunk_size)
             return over_leading(lambda x: fn(context, *x), xs, self.chunk_size)
 
+        def on_devices(context: Any, *xs: Any) -> Any:
+            axes = [self.pair_axis if context_mapped else None, *[self.pair_axis] * len(xs)]
+            lifted = self._in_shares(
+                lambda own: own.over_pairs(fn, context_mapped), axes, self.pair_axis
+            )
+            return lifted(context, *xs)
+
+        if self.mesh is not None:
+            return on_devices
         return in_chunks if self.chunked else all_at_once
 
     def over_particles(self, fn: Callable, context_mapped: bool, unravel: Unravel) -> Callable:
@@ -170,13 +233,23 @@ class Layout(NamedTuple):
         Returns:
             `(context, θ, ε, states)`, θ flat; one particle of a pair gets θ + ε, the other θ - ε.
         """
+        if self.mesh is not None:
+            context_axis = self.pair_axis if context_mapped else None
+            axes = [context_axis, None, self.pair_axis, self.particle_axis]
+            return self._in_shares(
+                lambda own: own.over_particles(fn, context_mapped, unravel),
+                axes,
+                self.particle_axis,
+            )
 
         def all_at_once(context: Any, theta: Array, epsilon: Array, state: State) -> Any:
             def one(context: Any, perturbed: Array, state: State) -> Any:
                 return fn(context, unravel(perturbed), state)
 
-            # Form θ ± ε here, [P, 2, n]: inside the vmap its particle axes would come first.
-            perturbed = theta[:, None, None] + jnp.stack([epsilon, -epsilon], axis=1)
+            # Form θ ± ε here, [P, 2, n]: inside the vmap its particle axes would come first. Where
+            # ε is new at every step, a stack of both signs would be made again for every use of it.
+            plus = jnp.array([True, False])[:, None]
+            perturbed = theta[:, None, None] + jnp.where(plus, epsilon[:, None], -epsilon[:, None])
             lifted = self.over_pairs(one, context_mapped)
             both_signs = jax.vmap(lifted, (None, -2, -2), -2)
             return both_signs(context, perturbed, state)

@@ -61,7 +61,7 @@ def persistent_paths(task: Task, truncation: int, layout: Layout, breakstep: boo
         states, losses = jax.lax.scan(body, states, jnp.arange(truncation, dtype=jnp.int32))
         return states, losses.sum(axis=0)
 
-    return Paths(begin, advance, state_axis=1 if layout.chunked else -1, extra_unrolls=0)
+    return Paths(begin, advance, state_axis=layout.particle_axis, extra_unrolls=0)
 
 
 def mean_path(task: Task, truncation: int, layout: Layout, breakstep: bool) -> Paths:

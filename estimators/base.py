@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from estimators._hyperparameters import check_horizon, check_truncation
 from tasks.base import Array, Key, Theta, alike, has_dtype, varying_with
@@ -68,6 +69,8 @@ class Estimator(NamedTuple):
             `step(key, θ, state) == update(sample(key, θ), θ, state)`.
         truncation: K, inner steps per unroll; for full ES it is T. An unroll in which a problem
             with a length of its own ends has fewer: `Info.steps` counts them.
+        on_mesh: `mesh -> Estimator`, the same with its pairs spread over the devices of a mesh (see
+            `over_devices`); `None` for an estimator without pairs.
     """
 
     init: Callable[[Key, Theta], State]
@@ -75,6 +78,7 @@ class Estimator(NamedTuple):
     sample: Callable[[Key, Theta], Sample]
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]]
     truncation: int
+    on_mesh: "Callable[[Mesh], Estimator] | None" = None
 
 
 def make_estimator(
@@ -82,6 +86,7 @@ def make_estimator(
     update: Callable[[Sample, Theta, State], tuple[Theta, State, Info]],
     truncation: int,
     sample: Callable[[Key, Theta], Sample] = lambda key, theta: key,
+    on_mesh: Callable[[Mesh], Estimator] | None = None,
 ) -> Estimator:
     """Return the `Estimator` whose `step` is `update` after `sample`.
 
@@ -93,6 +98,7 @@ def make_estimator(
         update: `Estimator.update`.
         truncation: K, inner steps per unroll.
         sample: `Estimator.sample`; by default the sample is the key itself.
+        on_mesh: `Estimator.on_mesh`.
     """
 
     def owned_init(key: Key, theta: Theta) -> State:
@@ -105,7 +111,7 @@ def make_estimator(
     def step(key: Key, theta: Theta, state: State) -> tuple[Theta, State, Info]:
         return like_update(sample(key, theta), theta, state)
 
-    return Estimator(owned_init, step, sample, like_update, truncation)
+    return Estimator(owned_init, step, sample, like_update, truncation, on_mesh)
 
 
 def to_arrays(state: State) -> State:
@@ -129,14 +135,17 @@ def from_arrays(arrays: State, like: State) -> State:
 
     Args:
         arrays: what `to_arrays` returned, of jax or numpy.
-        like: any state of the estimator, say that of `init`: it tells which arrays are keys.
+        like: any state of the estimator, say that of `init`: it tells which arrays are keys, and
+            how they are spread over devices, if they are.
     """
 
     def restored(array: Array, like: Array) -> Array:
         array = jnp.asarray(array)
-        if not has_dtype(like, jax.dtypes.prng_key):
-            return array
-        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))
+        if has_dtype(like, jax.dtypes.prng_key):
+            array = jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))
+        known = isinstance(like, jax.Array) and not isinstance(like, jax.core.Tracer)
+        spread = known and len(like.sharding.device_set) > 1
+        return jax.device_put(array, like.sharding) if spread else array
 
     return jax.tree.map(restored, arrays, like)
 

@@ -1,12 +1,18 @@
+from workflow.lib.common import cards
 from workflow.lib.plan.batches import batches
 from workflow.lib.plan.run_rules import Process, RunRules
 
 run_rules = RunRules(dag)
 # One thread per process, whatever the machine: the same bits, and processes run side by side.
+# Devices and cards are resources, because others are no reason to run a job again.
 RUN = (
     "NPROC={threads} OPENBLAS_NUM_THREADS={threads} {params.python} workflow.scripts.run"
-    " {params.options} > {log:q} 2>&1"
+    " {params.options} --devices {resources.devices} --cards {resources.gpu} > {log:q} 2>&1"
 )
+
+# No more jobs begin here than there are cards for: those that wait for one would each take a core.
+if dag.gpu and workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(cards.usable())))
 
 
 wildcard_constraints:
@@ -32,6 +38,8 @@ rule run:
     resources:
         mem_mb=run_rules.mem_mb,
         runtime=run_rules.runtime,
+        gpu=run_rules.cards,
+        devices=dag.cpu_devices,
     params:
         python=dag.python,
         options=run_rules.options,
@@ -63,6 +71,8 @@ for batch in batches(dag.jobs.values(), dag.batch_minutes):
         resources:
             mem_mb=process.mem_mb,
             runtime=process.runtime,
+                gpu=process.cards,
+            devices=dag.cpu_devices,
         params:
             python=dag.python,
             options=process.options,

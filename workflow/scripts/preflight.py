@@ -9,9 +9,10 @@ from typing import Any
 
 from workflow.lib import protocols
 from workflow.lib.claims import ledger
-from workflow.lib.common import store
+from workflow.lib.common import cards, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import catalogue, cluster, resolve, spec
+from workflow.lib.plan.devices import check_devices
 from workflow.lib.protocols._rehearsal import rehearse
 
 
@@ -32,13 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser("preflight", __doc__, scales=spec.SCALES, experiments=spec.experiments())
     asked = "minutes that jobs ask SLURM for, in each partition; no name: the default one"
     command.add_argument("--slurm", nargs="*", default=[], metavar="NAME=MINUTES", help=asked)
+    text = "devices that share the particles of each job (default: %(default)d)"
+    command.add_argument("--devices", type=int, default=1, help=text)
+    text = "cards that the job with the most of them has (default: %(default)d)"
+    command.add_argument("--cards", type=int, default=0, help=text)
+    text = "jobs run on other machines: what devices these have is not looked up here"
+    command.add_argument("--elsewhere", action="store_true", help=text)
     options = command.parse_args(arguments)
     with errors_in_one_line("preflight"):
         store.check_writable(Path("results"))
         if options.slurm:
             for line in cluster.check(cluster.read(options.slurm)):
                 print(f"preflight: {line}")
+        check_devices(options.devices)
+        if options.cards and not options.elsewhere:
+            cards.check(options.cards)
+        cards.leave()
         protocols.pin()
+        if not options.elsewhere:
+            protocols.first_devices(options.devices)
         ledger.check(catalogue.load("claims"))
         jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():

@@ -4,6 +4,7 @@ Several jobs run one after the other, `--spec A --output a --spec B --output b`.
 interrupted, those that were finished are not run again.
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -15,11 +16,12 @@ from typing import Any
 import pandas as pd
 
 from workflow.lib import protocols
-from workflow.lib.common import parquet, provenance, store
+from workflow.lib.common import cards, parquet, provenance, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.data import prepared
 from workflow.lib.plan import resolve, spec
+from workflow.lib.plan.devices import check_devices, of_job
 from workflow.lib.results import kept
 
 LOGGER = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def execute(
     checkpoint_s: float,
     tuned: Path | None = None,
     trained: Path | None = None,
+    devices: int = 1,
 ) -> bool:
     """Run the job and write its result; the sidecar comes last and marks it as finished.
 
@@ -42,6 +45,7 @@ def execute(
         checkpoint_s: seconds between two checkpoints, at least.
         tuned: the file of chosen hyperparameters, for a job that waits for them.
         trained: the file of trained optimizers, for a job that waits for one.
+        devices: over which particles are spread, if their number divides that of the pairs.
 
     Returns:
         Whether the job ran: False if its result was there.
@@ -62,9 +66,11 @@ def execute(
             LOGGER.info("%s is finished, and of these settings, code and data: it is kept", output)
             return False
         protocols.configure()
-        assembled = protocols.assemble(resolved.spec, _data(job))
+        used = protocols.first_devices(devices)[: of_job(job, devices)]
+        assembled = protocols.assemble(resolved.spec, _data(job)).on_devices(used)
         environment = provenance.environment()
-        # A checkpoint is resumed only where its numbers would go on with the same rounding.
+        # A checkpoint is resumed only where its numbers would go on with the same rounding, but for
+        # the order in which several devices add.
         checkpoint = protocols.Checkpoint(checkpoint_path, identity | environment, checkpoint_s)
         first, last = job["seeds"]
         outcome = assembled.run(range(first, last + 1), checkpoint)
@@ -78,6 +84,7 @@ def execute(
             "status": {str(seed): status for seed, status in outcome.status.items()},
             "content_sha256": parquet.content_sha256(rows),
             "timings": timings,
+            "devices": len(used),
         }
         store.write_json(sidecar, identity | _provenance(environment) | result)
         checkpoint.remove()
@@ -136,11 +143,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     command.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
     command.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
+    text = "devices that share the particles of a job (default: %(default)d)"
+    command.add_argument("--devices", type=int, default=1, help=text)
+    text = "cards to wait for, which share the particles instead (default: %(default)d)"
+    command.add_argument("--cards", type=int, default=0, help=text)
     options = command.parse_args(arguments)
     if len(options.spec) != len(options.output):
         command.error("every --spec needs its --output")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("jax").setLevel(logging.WARNING)
+    with errors_in_one_line("run"), cards.taken(options.cards) as names:
+        check_devices(options.devices)
+        if names:
+            LOGGER.info("on %s", ", ".join(names))
+        _execute_all(options)
+
+
+def _execute_all(options: argparse.Namespace) -> None:
+    """Run the jobs of a command line, one after the other."""
     several = len(options.spec) > 1
     for job, output in zip(options.spec, options.output, strict=True):
         name = f"{job['experiment']}/{job['run']}"
@@ -148,7 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if several:
                 LOGGER.info("%s, seeds %d to %d", name, *job["seeds"])
             files = (options.tuned, options.trained)
-            ran = execute(job, output, options.checkpoint_seconds, *files)
+            devices = options.cards or options.devices
+            ran = execute(job, output, options.checkpoint_seconds, *files, devices)
             if ran and several:
                 kept.keep(output)
     for output in options.output:

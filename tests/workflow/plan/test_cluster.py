@@ -96,6 +96,7 @@ def plan(*jobs, executor="slurm", **settings):
         for here, resources in jobs
     ]
     return SimpleNamespace(
+        local_exec=executor == "local",
         executor_plugin=SimpleNamespace(name=executor),
         executor_settings=SimpleNamespace(**{"partition_config": None} | settings),
         dag=SimpleNamespace(needrun_jobs=lambda: made),
@@ -112,12 +113,12 @@ def test_preflight_is_told_the_longest_time_of_each_partition(monkeypatch):
         (False, {"runtime": 7, "slurm_partition": "a,b"}),
     ]
     options = cluster.arguments(plan(*jobs), 60).split()
-    assert options == ["--slurm", "=60", "a=28", "b=28"]
-    assert cluster.read(options[1:]) == {"": 60, "a": 28, "b": 28}
+    assert options == ["--elsewhere", "--slurm", "=60", "a=28", "b=28"]
+    assert cluster.read(options[2:]) == {"": 60, "a": 28, "b": 28}
     monkeypatch.setenv("SBATCH_PARTITION", "c")
-    assert cluster.arguments(plan(*jobs[:2]), 60) == "--slurm c=60"
+    assert cluster.arguments(plan(*jobs[:2]), 60) == "--elsewhere --slurm c=60"
     assert cluster.arguments(plan(*jobs, executor="local"), 60) == ""
-    assert cluster.arguments(plan(*jobs, partition_config="a file"), 60) == ""
+    assert cluster.arguments(plan(*jobs, partition_config="a file"), 60) == "--elsewhere"
 
 
 def test_preflight_refuses_before_it_looks_at_experiments(slurm, capsys):

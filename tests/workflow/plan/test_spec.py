@@ -171,7 +171,11 @@ def test_knobs():
         "smoke",
         ("influence_balancing", "quadratic_bias"),
         3,
+        1,
+        "auto",
     )
+    somewhere = KNOBS | {"devices": 2, "device": "gpu"}
+    assert spec.read_knobs(somewhere)[-2:] == (2, "gpu")
     twice = KNOBS | {"experiments": "quadratic_bias,quadratic_bias"}
     assert spec.read_knobs(twice).experiments == ("quadratic_bias",)
     assert spec.read_knobs(KNOBS | {"seeds": spec.FIRST_TUNING_SEED}).seeds == 1000
@@ -182,6 +186,8 @@ def test_knobs():
     [
         ({"scal": "smoke"}, "unknown --config knob 'scal'; the nearest is 'scale'"),
         ({"scale": "smok"}, "--config, scale: 'smok' is not one of"),
+        ({"device": "tpu"}, "--config, device: 'tpu' is not one of"),
+        ({"devices": 0}, "devices=0 must be a whole number, .* from 1 to 4096"),
         ({"seeds": "three"}, "seeds=three must be a whole number, .* from 0 .* to 1000"),
         ({"seeds": -1}, "seeds=-1 must be a whole number"),
         ({"seeds": 2.0}, "seeds=2.0 must be a whole number, written with digits alone"),

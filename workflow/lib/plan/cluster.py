@@ -41,21 +41,24 @@ class Partition(NamedTuple):
 
 
 def arguments(workflow: Any, limit_minutes: int) -> str:
-    """Return what scripts/preflight.py is to check of a cluster, as its option.
+    """Return what scripts/preflight.py is to check where jobs run on other machines, as options.
 
     Args:
         workflow: Snakemake's, whose jobs are known.
         limit_minutes: the longest time that SLURM is asked for.
 
     Returns:
-        `--slurm partition=minutes ...`: the longest time that a job may ask for in each partition,
-        at its last attempt; no name before the `=` for jobs that name none. Nothing on one machine,
-        and nothing where the plugin chooses partitions by a file.
+        Nothing on one machine, `--elsewhere` on others. With SLURM also `--slurm
+        partition=minutes ...`: the longest time that a job may ask for in each partition, at its
+        last attempt; no name before the `=` for jobs that name none. Without it where the plugin
+        chooses partitions by a file.
     """
+    if workflow.local_exec:
+        return ""
     if workflow.executor_plugin.name != EXECUTOR:
-        return ""
+        return "--elsewhere"
     if workflow.executor_settings.partition_config or "SNAKEMAKE_SLURM_PARTITIONS" in os.environ:
-        return ""
+        return "--elsewhere"
     asked: dict[str, int] = {}
     for job in workflow.dag.needrun_jobs():
         if not job.is_local:
@@ -63,7 +66,9 @@ def arguments(workflow: Any, limit_minutes: int) -> str:
             minutes = (job.resources.get("runtime") or 0) * 2**job.restart_times
             for name in str(named).split(","):
                 asked[name] = max(asked.get(name, 0), min(minutes, limit_minutes))
-    return shlex.join(["--slurm", *(f"{name}={minutes}" for name, minutes in asked.items())])
+    return shlex.join(
+        ["--elsewhere", "--slurm", *(f"{name}={minutes}" for name, minutes in asked.items())]
+    )
 
 
 def read(pairs: Sequence[str]) -> dict[str, int]:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib.common import provenance
+from workflow.lib.common import cards, provenance
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import catalogue, resolve, spec
+from workflow.lib.plan.devices import check_use, of_job
 
 PUBLISHED = "published"
 FIGURE_FORMATS = ("pdf", "png", "csv")
@@ -64,6 +65,8 @@ class Dag(NamedTuple):
         seeds: number of seeds in place of the experiments' own, or None.
         batch_minutes: short jobs share processes of about this length; 0: only those of a sweep.
         limit_minutes: the longest time that a cluster is asked for.
+        devices: that the particles of a job are spread over.
+        gpu: whether jobs that a card helps have cards; the others are on the CPU all the same.
     """
 
     scale: str
@@ -72,6 +75,8 @@ class Dag(NamedTuple):
     seeds: int | None
     batch_minutes: int = 0
     limit_minutes: int = DAY
+    devices: int = 1
+    gpu: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Dag":
@@ -86,11 +91,14 @@ class Dag(NamedTuple):
                 return cls(PUBLISHED, _published(), {}, knobs.seeds)
             jobs = spec.jobs(knobs.scale, knobs.experiments, knobs.seeds)
             jobs = resolve.with_prerequisites(jobs, knobs.seeds)
+            check_use((job.spec for job in jobs), knobs.devices)
         except ValueError as error:
             sys.exit(f"snakemake: {error}")
         named = {str(job.parquet): job for job in jobs}
         cluster = {name: config[name] for name in CLUSTER_KNOBS if name in config}
-        return cls(knobs.scale, knobs.experiments, named, knobs.seeds, **cluster)
+        gpu = knobs.device == "gpu" or (knobs.device == "auto" and bool(cards.usable()))
+        where = {"devices": knobs.devices, "gpu": gpu}
+        return cls(knobs.scale, knobs.experiments, named, knobs.seeds, **cluster, **where)
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
@@ -168,14 +176,32 @@ class Dag(NamedTuple):
         return f"XLA_FLAGS={shlex.quote(flags)} python -m"
 
     @property
+    def _chosen(self) -> str:
+        """The scale and the experiments, as arguments of a script."""
+        return f"--scale {self.scale} --experiments {' '.join(self.experiments)}"
+
+    @property
     def preflight(self) -> str:
         """Arguments of workflow/scripts/preflight.py."""
-        return f"--scale {self.scale} --experiments {' '.join(self.experiments)}"
+        most = max((self.cards(job.spec) for job in self.jobs.values()), default=0)
+        return f"{self._chosen} --devices {self.cpu_devices} --cards {most}"
+
+    def cards(self, job: Mapping[str, Any]) -> int:
+        """Return how many cards a job has, from its specification; 0 for the CPU."""
+        if not (self.gpu and spec.accelerated(job["experiment"])):
+            return 0
+        return of_job(job, self.devices)
+
+    @property
+    def cpu_devices(self) -> int:
+        """The devices of a job without cards: one where `devices` counts the cards of others."""
+        names = {job.spec["experiment"] for job in self.jobs.values()}
+        return 1 if self.gpu and any(map(spec.accelerated, names)) else self.devices
 
     @property
     def verify(self) -> str:
         """Arguments of workflow/scripts/verify.py."""
-        return self.preflight + (f" --seeds {self.seeds}" if self.seeds else "")
+        return self._chosen + (f" --seeds {self.seeds}" if self.seeds else "")
 
 
 def data_files(job: spec.Job) -> list[str]:

@@ -55,6 +55,11 @@ class Process(NamedTuple):
         return code(*sorted({name for job in self.jobs for name in spec.modules(job.spec)}))
 
     @property
+    def cards(self) -> int:
+        """The cards that the process has: as many as the job with the most of them."""
+        return max(self.dag.cards(job.spec) for job in self.jobs)
+
+    @property
     def options(self) -> str:
         """The command line of workflow/scripts/run.py."""
         pairs = [f"--{name} {shlex.quote(file)}" for name, file in self.waits.items()]
@@ -108,6 +113,10 @@ class RunRules(NamedTuple):
     def options(self, wildcards: Any) -> str:
         """Return the command line of a job."""
         return self.process(wildcards).options
+
+    def cards(self, wildcards: Any) -> int:
+        """Return the number of cards that a job has."""
+        return self.process(wildcards).cards
 
     def code(self, wildcards: Any) -> str:
         """Return the hash of the code that a job's numbers come from."""

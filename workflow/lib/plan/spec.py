@@ -19,6 +19,7 @@ import jsonschema
 from workflow.lib.common import store
 from workflow.lib.common.choices import check_choice
 from workflow.lib.common.paths import ROOT, WORKFLOW
+from workflow.lib.plan.devices import check_devices
 
 SCALES = ("smoke", "laptop", "paper")
 FIRST_TUNING_SEED = 1000  # reporting seeds are below
@@ -38,11 +39,16 @@ class Knobs(NamedTuple):
         scale: one of `SCALES`, or "published".
         experiments: names of experiments.
         seeds: number of seeds in place of the experiments' own, or None.
+        devices: that the particles of a job are spread over.
+        device: "cpu", "gpu", or "auto": a card if there is one. Runs that a card does not help
+            are on the CPU all the same.
     """
 
     scale: str
     experiments: tuple[str, ...]
     seeds: int | None
+    devices: int = 1
+    device: str = "auto"
 
 
 class Job(NamedTuple):
@@ -81,7 +87,8 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
     """Check the knobs of `snakemake --config` and return them.
 
     Args:
-        config: {knob: value}, with every knob of config/default.yaml.
+        config: {knob: value}, with every knob of config/default.yaml, but for `devices` and
+            `device`, which have the defaults of `Knobs`.
 
     Raises:
         ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
@@ -91,6 +98,8 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
         check_choice("--config knob", knob, tuple(schema["properties"]))
     check_schema(dict(config), "config", "--config")
     check_seeds(config["seeds"])
+    where = {name: config[name] for name in ("devices", "device") if name in config}
+    check_devices(where.get("devices", 1))
     chosen = config["experiments"]
     names = experiments() if chosen == "all" else tuple(sorted(set(chosen.split(","))))
     for name in names:
@@ -100,7 +109,7 @@ def read_knobs(config: Mapping[str, Any]) -> Knobs:
             f"scale={config['scale']} has the experiments and seeds that were published; "
             "leave experiments= and seeds= out"
         )
-    return Knobs(config["scale"], names, config["seeds"] or None)
+    return Knobs(config["scale"], names, config["seeds"] or None, **where)
 
 
 def check_seeds(seeds: Any) -> None:
@@ -131,6 +140,11 @@ def modules(spec: Mapping[str, Any]) -> list[str]:
 def experiments() -> tuple[str, ...]:
     """Return the names of all experiments, sorted: the files of workflow/config/experiments."""
     return tuple(sorted(path.stem for path in (WORKFLOW / "config/experiments").glob("*.yaml")))
+
+
+def accelerated(name: str) -> bool:
+    """Return whether a card helps an experiment: where it runs is no setting of its runs."""
+    return _load(name).get("accelerate", False)
 
 
 def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = None) -> list[Job]:

@@ -12,7 +12,7 @@ that begin with an underscore hold what protocols share.
 
 from workflow.lib.protocols._build import Assembled, assemble, estimator_factory, make_task
 from workflow.lib.protocols._checkpoint import CHECKPOINT_SECONDS, Checkpoint
-from workflow.lib.protocols._compute import configure, pin
+from workflow.lib.protocols._compute import configure, first_devices, pin
 
 __all__ = [
     "CHECKPOINT_SECONDS",
@@ -21,6 +21,7 @@ __all__ = [
     "assemble",
     "configure",
     "estimator_factory",
+    "first_devices",
     "make_task",
     "pin",
 ]

@@ -3,12 +3,15 @@
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from estimators._devices import over_devices
+from estimators.base import Estimator
 from tasks.base import Task
 from workflow.lib.plan import hyperparameters
 from workflow.lib.protocols._checkpoint import Checkpoint
@@ -39,6 +42,20 @@ class Assembled(NamedTuple):
         if self.factory is not None:
             self.factory(self.task)
         self.config.check(self.task, self.factory)
+
+    def on_devices(self, devices: Sequence[jax.Device]) -> "Assembled":
+        """Return this job with the particles of its estimator spread over devices.
+
+        Args:
+            devices: of this process; with a single one, the job stays as it is.
+        """
+        if len(devices) == 1:
+            return self
+
+        def factory(task: Task, **options: Any) -> Estimator:
+            return over_devices(self.factory.func(task, **options), devices)
+
+        return self._replace(factory=functools.partial(factory, **self.factory.keywords))
 
     def run(self, seeds: range, checkpoint: Checkpoint) -> Outcome:
         """Run the job.

@@ -47,6 +47,8 @@ def pin() -> None:
     """
     for name, value in PINNED.items():
         jax.config.update(name, value)
+    # jax has read the variable when it was imported, before `cards` could set it.
+    jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS"))
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -63,6 +65,26 @@ def configure() -> None:
     jax.config.update("jax_compilation_cache_dir", str(Path("results/.compiled").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def first_devices(count: int) -> list[jax.Device]:
+    """Return devices of this process.
+
+    Args:
+        count: how many.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    there = jax.devices()
+    if count > len(there):
+        kind = there[0].platform
+        hint = f"; JAX_NUM_CPU_DEVICES={count} simulates them" if kind == "cpu" else ""
+        raise ValueError(
+            f"devices={count}, but here jax finds {len(there)} of them ({kind}); "
+            f"take devices={len(there)} at most{hint}"
+        )
+    return there[:count]
 
 
 def over_seeds(fn: Callable) -> Callable:
@@ -152,9 +174,23 @@ class Program:
             self._compiled = self._jitted.lower(*args).compile()
             self.compile_s += time.perf_counter() - start
         start = time.perf_counter()
-        result = jax.block_until_ready(self._compiled(*args))
+        result = jax.block_until_ready(self._compiled(*_moved(args, self._compiled)))
         self.run_s += time.perf_counter() - start
         return result
+
+
+def _moved(args: Any, compiled: jax.stages.Compiled) -> Any:
+    """Return arguments spread over devices as a program wants them; one device changes nothing.
+
+    What a program returns is spread as it likes: small arrays of a state not as they were before.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    places = jax.tree.leaves(compiled.input_shardings[0], is_leaf=lambda place: place is None)
+    moved = [
+        leaf if place is None or len(place.device_set) == 1 else jax.device_put(leaf, place)
+        for leaf, place in zip(leaves, places, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
 
 
 def timings(run: Program, evaluate: Program | None = None, *others: Program) -> dict[str, float]:

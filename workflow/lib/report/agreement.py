@@ -8,9 +8,9 @@ claims and the same correction. A claim
 * contradicts if one verdict is PASS and the other FAIL, or if the intervals of a case lie apart.
 
 A job has the same bits if its content hash is the published one. Other bits contradict where the
-settings, code, data and platform (processor, backend, versions, and variables such as XLA_FLAGS)
-are the same. Elsewhere bits are not compared: other settings and code may give other numbers, and
-other platforms round differently.
+settings, code, data and platform (processor, backend, versions, variables such as XLA_FLAGS, and
+the number of devices that shared the particles) are the same. Elsewhere bits are not compared:
+other settings and code may give other numbers, and other platforms round differently.
 """
 
 from collections import Counter
@@ -131,4 +131,6 @@ def _job(own: Job, published: Job | None) -> str:
 def _platform(job: Job) -> list[Any]:
     """Return what rounding depends on; a variable that is empty counts as one that is not set."""
     variables = job.get("variables", UNSAID)
-    return [job[name] for name in PLATFORM] + [variables.get(name) or "" for name in VARIABLES]
+    devices = job.get("devices", 1)  # older tables, of single devices, do not say it
+    known = [job[name] for name in PLATFORM]
+    return [*known, devices, *(variables.get(name) or "" for name in VARIABLES)]

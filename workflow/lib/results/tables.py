@@ -96,6 +96,7 @@ def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             "status": dict(Counter(sidecar["status"].values())),
             "code_sha256": specs.sha256({"code": sidecar["code"], "data": sidecar["data"]}),
             "tuned": sidecar.get("tuned", {}),
+            "devices": sidecar.get("devices", 1),
             **{name: sidecar[name] for name in JOB_FIELDS},
         }
         return _describe(path, frame, sidecar), job
