@@ -5,6 +5,7 @@
 PYTHON ?= python3
 SCALE ?= laptop
 CORES ?= all
+DEVICE ?= auto
 WORKERS ?= auto
 
 # Where the user's cache cannot be written, which stops Snakemake and uv, the artifact has one of its own.
@@ -14,7 +15,9 @@ export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
 endif
 
 # Writes are atomic: what an interrupted run left is whole, and its unfinished jobs run again.
-SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE)
+SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE) device=$(DEVICE)
+# With DEVICE=gpu, .venv has jax's plugin for NVIDIA cards, too.
+CARDS := $(if $(filter gpu,$(DEVICE)),.venv/.cards)
 IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONSAFEPATH=;
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
@@ -26,7 +29,7 @@ NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist
 
 .PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers device-check peers slurm lint help
 
-all: .venv/.complete  ## runs, tables, figures and claims in results/ (default: laptop scale)
+all: .venv/.complete $(CARDS)  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
 
 smoke: SCALE := smoke
@@ -67,7 +70,7 @@ slurm: .venv/.complete  ## install what Snakemake needs on a SLURM cluster (docs
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-slurm.lock
 
-device-check: .venv/.complete  ## the paper's constants on this device: gradients, speed, memory; docs/scaling.md
+device-check: .venv/.complete $(CARDS)  ## the paper's constants on this device: gradients, speed, memory; docs/scaling.md
 	$(IN_VENV) python -m workflow.scripts.device_check
 
 benchmark-peers: peers  ## speed beside evosax and MuJoCo, as ratios
@@ -92,6 +95,11 @@ environment-gpu.yml: environment.yml requirements-cuda.lock
 	@sed '1,3d; s/^name: es-single$$/name: es-single-gpu/' environment.yml >> $@.new
 	@sed -n 's/^\([A-Za-z0-9].*[^ ]\) \\$$/      - "\1"/p' requirements-cuda.lock >> $@.new
 	@mv $@.new $@
+
+.venv/.cards: .venv/.complete requirements-cuda.lock
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-cuda.lock
+	@touch $@
 
 # The stamp is written last: a set-up that was interrupted starts anew.
 .venv/.complete: requirements.lock

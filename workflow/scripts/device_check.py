@@ -2,40 +2,57 @@
 
 The device is the one that jax takes by itself; JAX_PLATFORMS=cpu asks for the CPU. Snakemake and
 tensorflow-datasets are not needed, and no data. Every experiment is checked in a process of its
-own. The numbers go to docs/device/<device>.json, from which docs/scaling.md is made.
+own; on a machine without a card as many run at a time as it has cores. The numbers go to
+docs/device/<device>.json, from which docs/scaling.md is made.
 """
 
+import functools
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.common import provenance, store
+from workflow.lib.common import cards, provenance, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
 from workflow.lib.protocols import pin
 from workflow.lib.speed import device, paper_scale
 
 CLOSED_FORMS = "closed forms"
-SECONDS = 3.0
+SECONDS = 1.5
 RECORDED = ("device_kind", "backend", "cpu", "python", "jax", "jaxlib")
 
 
-def measured(name: str, seconds: float) -> list[dict[str, Any]]:
-    """Return the rows of an experiment, or of `CLOSED_FORMS`, from a process of its own.
+def measured(names: Sequence[str], seconds: float) -> list[dict[str, Any]]:
+    """Return the rows of experiments that share a measurement, or of `CLOSED_FORMS`.
 
-    A process that fails gives one row with the last line that it said, as `failure`.
+    The measurement is made in a process of its own, on one core. One that fails gives rows with the
+    last line that it said, as `failure`.
     """
-    command = [sys.executable, "-m", "workflow.scripts.device_check", "--one", name]
+    command = [sys.executable, "-m", "workflow.scripts.device_check", "--one", names[0]]
     command += ["--seconds", f"{seconds}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "NPROC": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no message"]
-        return [{"experiment": name, "agrees": False, "failure": said[-1][:160]}]
-    return json.loads(done.stdout.splitlines()[-1])
+        failure = {"agrees": False, "failure": said[-1][:160]}
+        return [{"experiment": name, **failure} for name in names]
+    rows = json.loads(done.stdout.splitlines()[-1])
+    if names[0] == CLOSED_FORMS:
+        return rows
+    return [rows[0] | {"experiment": name} for name in names]
+
+
+def _wanted(experiments: Sequence[str] | None) -> list[list[str]]:
+    """Return what is measured: these experiments, or else everything."""
+    if experiments:
+        return [[name] for name in experiments]
+    return [[CLOSED_FORMS], *device.groups()]
 
 
 def line(row: Mapping[str, Any]) -> str:
@@ -88,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="check only these, and write no file",
     )
     command.add_argument(
-        "--seconds", type=float, default=SECONDS, help="that a measurement may take (default: 3)"
+        "--seconds", type=float, default=SECONDS, help="that a measurement may take (default: 1.5)"
     )
     command.add_argument("--one", metavar="NAME", help="check one here, print JSON")
     options = command.parse_args(arguments)
@@ -97,10 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(json.dumps(_checked_here(options.one, options.seconds)))
             return
         rows = []
-        for name in options.experiments or (CLOSED_FORMS, *device.experiments()):
-            for row in measured(name, options.seconds):
-                print(line(row), flush=True)
-                rows.append(row)
+        with ThreadPoolExecutor(1 if cards.usable() else os.cpu_count()) as processes:
+            check = functools.partial(measured, seconds=options.seconds)
+            for found in processes.map(check, _wanted(options.experiments)):
+                for row in found:
+                    print(line(row), flush=True)
+                    rows.append(row)
         if not options.experiments:
             print(f"wrote {write(rows, ROOT / paper_scale.DEVICES)}")
             paper_scale.write(ROOT)

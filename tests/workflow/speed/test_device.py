@@ -84,10 +84,19 @@ def test_the_step_that_is_compared_is_the_first_of_the_run():
 
 
 def test_a_process_that_fails_is_a_row_with_its_last_words():
-    (row,) = device_check.measured("no_such_experiment", 1.0)
-    assert not row["agrees"]
-    assert "no_such_experiment" in row["failure"]
-    assert "FAILED" in device_check.line(row)
+    rows = device_check.measured(["no_such_experiment", "copy_task"], 1.0)
+    assert [row["experiment"] for row in rows] == ["no_such_experiment", "copy_task"]
+    for row in rows:
+        assert not row["agrees"]
+        assert "no_such_experiment" in row["failure"]
+        assert "FAILED" in device_check.line(row)
+
+
+def test_experiments_with_the_same_task_and_estimator_share_a_measurement():
+    groups = device.groups()
+    assert sorted(name for group in groups for name in group) == sorted(device.experiments())
+    assert ["lorenz", "lorenz_tuning"] in groups
+    assert ["resnet_two"] in groups
 
 
 def test_a_file_for_every_device(tmp_path):

@@ -125,6 +125,14 @@ def test_steps_in_sequence_are_those_of_one_particle_and_seed():
         assert done.sequence == pytest.approx(per_seed / particles)
 
 
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(2e-6, "0.0072 s"), (0.01, "36 s"), (0.5, "30 min"), (3.14, "3.1 h"), (2030, "85 days")],
+)
+def test_a_time_has_two_digits(hours, text):
+    assert paper_scale.duration(hours) == text
+
+
 def test_the_page_is_that_of_its_numbers():
     devices = paper_scale.measured(ROOT)
     assert devices[0]["device"]["backend"] == "cpu"

@@ -178,6 +178,12 @@ class Program:
         self.run_s += time.perf_counter() - start
         return result
 
+    def memory_bytes(self) -> int:
+        """Return what the compiled program plans with: arguments, results and scratch, in bytes."""
+        plan = self._compiled.memory_analysis()
+        sizes = (plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes)
+        return int(sum(sizes) - plan.alias_size_in_bytes)
+
 
 def _moved(args: Any, compiled: jax.stages.Compiled) -> Any:
     """Return arguments spread over devices as a program wants them; one device changes nothing.

@@ -110,8 +110,10 @@ def draw(numbers: Mapping[str, Any], path: Path) -> None:
 
 
 def speed(steps_per_s: float) -> str:
-    """Return a speed with three digits: "1.45 M" or "472"."""
-    return f"{steps_per_s / 1e6:.3g} M" if steps_per_s >= 1e5 else f"{steps_per_s:,.0f}"
+    """Return a speed with three digits: "1.45 M" or "168,000"."""
+    if steps_per_s >= 1e6:
+        return f"{steps_per_s / 1e6:.3g} M"
+    return f"{float(f'{steps_per_s:.3g}'):,.0f}"
 
 
 def _with_shares(row: Mapping[str, Any]) -> dict[str, Any]:

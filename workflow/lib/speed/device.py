@@ -10,10 +10,12 @@ the CPU is compared with itself. There are two kinds of measurement.
   random arrays of the right shapes, of which neither depends.
 
 A comparison or a measurement that would take longer than it may has fewer particles, then fewer
-inner steps; a row says how many it had, and how many the paper has.
+inner steps; a row says how many it had, and how many the paper has. Experiments whose runs have the
+same task and estimator share a measurement (`groups`).
 """
 
 import functools
+import json
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,7 +26,7 @@ import numpy as np
 import estimators
 import tasks
 from tasks.base import Task
-from workflow.lib.plan import spec
+from workflow.lib.plan import resolve, spec
 from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._compute import Program, over_seeds, seed_keys
 from workflow.lib.protocols._rehearsal import rehearse
@@ -39,6 +41,7 @@ MOST_DEVIATIONS = 5.0  # of the mean, in standard errors
 VARIANCE_TOLERANCE = 0.1  # relative; the estimate itself has a standard error of 0.02
 GRADIENT_TOLERANCE = 1e-3  # of the largest entry: in float32, through hundreds of inner steps
 COMPARED_FLOP = 2e11  # of a comparison: a few seconds of a core
+MOST_STEPS = 10_000  # in one call, where an outer step takes microseconds
 
 
 class Sizes(NamedTuple):
@@ -80,6 +83,15 @@ def experiments() -> list[str]:
     return [name for name in spec.experiments() if _job(name) is not None]
 
 
+def groups() -> list[list[str]]:
+    """Return the experiments in groups of those whose runs have the same task and estimator."""
+    found: dict[str, list[str]] = {}
+    for name in experiments():
+        job = resolve.stand_in(_job(name), 1)
+        found.setdefault(json.dumps([job["task"], job["estimator"]]), []).append(name)
+    return list(found.values())
+
+
 def check(experiment: str, seconds: float) -> dict[str, Any]:
     """Compare one outer step of an experiment with the CPU's, and measure its speed and memory.
 
@@ -95,17 +107,17 @@ def check(experiment: str, seconds: float) -> dict[str, Any]:
     flops, _ = throughput.inner_step(ready.task)
     paper = sizes_of(ready.factory, ready.task)
     small = shrunk(paper, COMPARED_FLOP / flops)
-    one = Program(outer_step(ready.task, _sized(ready.factory, small)))
-    here = one(jax.random.key(1))
-    with jax.default_device(jax.devices("cpu")[0]):
-        there = Program(outer_step(ready.task, _sized(ready.factory, small)))(jax.random.key(1))
-    error = distance(here, there)
+    step = jax.jit(outer_step(ready.task, _sized(ready.factory, small)))
+    key = jax.random.key(1)
+    there = step(jax.device_put(key, jax.devices("cpu")[0]))
+    error = distance(step(key), there)
     began = time.perf_counter()
-    one(jax.random.key(2))
+    jax.block_until_ready(step(key))
     per_step = (time.perf_counter() - began) / (small.num_particles * small.truncation)
     large = shrunk(paper, seconds / per_step)
     factory = _sized(ready.factory, large)
-    speed = throughput.measure(ready.task, factory, 1, 1)
+    outer_steps = int(seconds / per_step / (large.num_particles * large.truncation)) or 1
+    speed = throughput.measure(ready.task, factory, min(outer_steps, MOST_STEPS), 1)
     return {
         "experiment": experiment,
         "estimator": job["estimator"]["name"],
@@ -115,7 +127,6 @@ def check(experiment: str, seconds: float) -> dict[str, Any]:
         "error": error,
         "agrees": error <= GRADIENT_TOLERANCE,
         "flops": flops,
-        "memory_bytes": memory(ready.task, factory),
         **speed._asdict(),
     }
 
@@ -166,12 +177,6 @@ def distance(found: Any, expected: Any) -> float:
     leaves = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
     largest = max(np.abs(b).max(initial=0) for _, b in leaves)
     return float(max(np.abs(a - b).max(initial=0) for a, b in leaves) / (largest or 1.0))
-
-
-def memory(task: Task, factory: Factory) -> int:
-    """Return the bytes of a compiled outer step: arguments, results and scratch, by XLA's plan."""
-    plan = jax.jit(outer_step(task, factory)).lower(jax.random.key(0)).compile().memory_analysis()
-    return int(plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes)
 
 
 def _sized(factory: Factory, sizes: Sizes) -> Factory:

@@ -70,8 +70,22 @@ def page(devices: Sequence[Mapping[str, Any]]) -> str:
     }
     rows = [plan(name, row, speeds.get("gpu", {}).get(name)) for name, row in speeds["cpu"].items()]
     return render(
-        "scaling.md.j2", devices=devices, rows=rows, card=card(), cards=CARDS, larger=LARGER
+        "scaling.md.j2",
+        devices=devices,
+        rows=rows,
+        card=card(),
+        cards=CARDS,
+        larger=LARGER,
+        duration=duration,
     )
+
+
+def duration(hours: float) -> str:
+    """Return a time with two digits: in seconds, minutes, hours or days."""
+    for limit, unit, of_an_hour in ((0.03, "s", 3600), (2, "min", 60), (72, "h", 1)):
+        if hours < limit:
+            return f"{float(f'{hours * of_an_hour:.2g}'):g} {unit}"
+    return f"{float(f'{hours / 24:.2g}'):g} days"
 
 
 def card() -> dict[str, Any]:

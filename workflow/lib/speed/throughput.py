@@ -34,6 +34,7 @@ class Throughput(NamedTuple):
         matmul_flops: per second, of a 1024x1024 float32 matrix product in the same process.
         copy_bytes: per second, read and written, of a copy of 64 MB in the same process.
         peak_memory_mb: of the whole process so far, before what is measured for comparison.
+        memory_bytes: that the compiled program plans with: arguments, results and scratch.
     """
 
     compile_s: float
@@ -42,6 +43,7 @@ class Throughput(NamedTuple):
     matmul_flops: float
     copy_bytes: float
     peak_memory_mb: float
+    memory_bytes: int
 
 
 def measure(
@@ -51,9 +53,9 @@ def measure(
     repetitions: int = REPETITIONS,
     num_seeds: int = 1,
 ) -> Throughput:
-    """Measure the speed of training, of a matrix product and of a copy, in the same process.
+    """Measure the speed of training, then of a matrix product and of a copy, in the same process.
 
-    All three are called once to warm up, and then in turns, `repetitions` times each.
+    Each is called once to warm up, and then `repetitions` times.
 
     Args:
         task: the inner problem.
@@ -63,9 +65,9 @@ def measure(
         num_seeds: seeds that train side by side.
     """
     steps, programs = trainer(task, factory, outer_steps, num_seeds)
-    steps()
+    (seconds,) = median_seconds(repetitions, steps)
     peak_memory_mb = provenance.peak_memory_mb()
-    seconds, matmul_s, copy_s = median_seconds(repetitions, steps, *_yardsticks())
+    matmul_s, copy_s = median_seconds(repetitions, *_yardsticks())
     return Throughput(
         compile_s=sum(program.compile_s for program in programs),
         step_s=seconds / outer_steps,
@@ -73,6 +75,7 @@ def measure(
         matmul_flops=2 * MATMUL_SIZE**3 / matmul_s,
         copy_bytes=2 * COPIED_BYTES / copy_s,
         peak_memory_mb=peak_memory_mb,
+        memory_bytes=programs[-1].memory_bytes(),
     )
 
 
