@@ -132,10 +132,13 @@ def small_images(side=4):
     return {"train_images": images, "train_labels": np.arange(40, dtype=np.uint8) % 3}
 
 
-def small_data():
-    """Return data for every kind of task: images for training and validation, a table, a text."""
+def small_data(side=8):
+    """Return data for every kind of task: images for training and validation, a table, a text.
+
+    A ResNet halves the images three times, so it needs a side of 8.
+    """
     rng = np.random.default_rng(1)
-    images = small_images(side=8)  # a ResNet halves it three times
+    images = small_images(side)
     table = {"inputs": rng.normal(size=(20, 3)), "targets": rng.normal(size=20)}
     text = {"train_tokens": np.arange(9, dtype=np.int32) % 3, "vocabulary": np.array(list("abc"))}
     validation = {name.replace("train", "validation"): x for name, x in images.items()}

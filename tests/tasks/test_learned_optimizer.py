@@ -112,7 +112,7 @@ def test_a_loss_is_that_of_the_minibatch_before_its_step(task):
     after, loss = task.step(KEY, theta, state, jnp.int32(0))
     weights = jax.tree.map(np.float64, state.weights["params"])
     data = toy_tasks.small_data()
-    images = data["train_images"].reshape(40, 16).astype(np.float64)
+    images = data["train_images"].reshape(40, -1).astype(np.float64)
     index = np.asarray(jax.random.bits(KEY, (8,))) % 40  # the minibatch, given
     x, y = ((images - images.mean()) / images.std())[index], data["train_labels"][index]
     hidden = np.maximum(x @ weights["kernel_0"].T + weights["bias_0"], 0)

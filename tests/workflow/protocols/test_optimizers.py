@@ -88,8 +88,7 @@ def test_wrong_optimizers_are_one_line(options, text):
 
 def test_every_seed_trains_with_the_weights_of_its_own():
     """After four steps θ is what a loop over `as_optax`, written here, gives."""
-    data = toy_tasks.small_data()
-    task = tasks.image_classifier(data, hidden=[5], batch_size=8)
+    task = tasks.image_classifier(toy_tasks.small_data(side=4), hidden=[5], batch_size=8)
     factory = functools.partial(estimators.tbptt, truncation=1)
     estimator = factory(task)
     weights = [30 * initial_weights(jax.random.key(i)) for i in range(2)]

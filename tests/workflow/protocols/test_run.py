@@ -144,7 +144,7 @@ def test_rows_are_tidy_and_hold_no_time(place, sidecar):
         *labels,
         *("seed", "outer_step", "cell", "inner_steps", "metric", "value"),
     ]
-    metrics = {"relative_bias", "squared_error", "squared_bias", "variance"}
+    metrics = {"relative_bias", "squared_error", "squared_bias", "variance", "nonfinite_pairs"}
     assert set(frame["metric"]) == metrics
     assert len(frame) == len(metrics) * 50
     assert len(frame[[*labels, "seed", "metric"]].drop_duplicates()) == len(frame)
