@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         nargs="+",
         metavar="PART",
         choices=benchmarks.PARTS,
-        help=f"measure only these, and write no page: {', '.join(benchmarks.PARTS)}",
+        help=f"measure only these of the page: {', '.join(benchmarks.PARTS)}",
     )
     command.add_argument(
         "--only",
@@ -85,9 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.only:
             _show("floors", [("floors", name) for name in options.only])
         else:
-            parts = {part: _show(part, units(part)) for part in options.parts or benchmarks.PARTS}
-            if not options.parts:
-                print(f"wrote {benchmarks.write(parts, ROOT)}")
+            for part in options.parts or benchmarks.PARTS:
+                page = benchmarks.write(part, _show(part, units(part)), ROOT)
+            print(f"wrote {page}" if page else "the page waits for the other parts")
 
 
 if __name__ == "__main__":

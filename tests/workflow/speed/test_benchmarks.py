@@ -25,6 +25,21 @@ def test_the_page_is_that_of_its_numbers(numbers, tmp_path):
     assert (tmp_path / "drawn.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_the_page_waits_for_all_parts_and_is_of_one_machine(numbers, tmp_path):
+    (tmp_path / "docs").mkdir()
+    *first, last = benchmarks.PARTS
+    for part in first:
+        assert benchmarks.write(part, numbers[part], tmp_path) is None
+    assert benchmarks.write(last, numbers[last], tmp_path) == benchmarks.PAGE
+    ours = json.loads((tmp_path / benchmarks.NUMBERS).read_text())
+    assert {part: ours[part] for part in benchmarks.PARTS} == {
+        part: numbers[part] for part in benchmarks.PARTS
+    }
+    other = ours | {"machine": ours["machine"] | {"cpu": "another one"}}
+    (tmp_path / benchmarks.NUMBERS).write_text(json.dumps(other))
+    assert benchmarks.write(last, numbers[last], tmp_path) is None
+
+
 def test_everything_that_is_measured_is_on_the_page(numbers):
     found = {
         "peers": {(row["case"],) for row in numbers["peers"]},

@@ -34,18 +34,29 @@ def line(part: str, row: Mapping[str, Any]) -> str:
     return LINES[part](row)
 
 
-def write(parts: Mapping[str, Any], root: Path) -> Path:
-    """Write numbers, page and picture; return the page, relative to the repository.
+def write(part: str, rows: Any, root: Path) -> Path | None:
+    """Write the numbers of a part, and the page and the picture if no other part is missing.
+
+    Numbers of another machine, or of other versions, are dropped: a page is about one of them.
 
     Args:
-        parts: {part: rows of its measurements}.
+        part: a name in `PARTS`.
+        rows: of its measurements.
         root: the repository's folder.
+
+    Returns:
+        The page, relative to the repository; None if parts are missing.
     """
     environment = provenance.environment()
     machine = {name: environment[name] for name in RECORDED} | {"cores": os.cpu_count()}
-    numbers = {"machine": machine, **parts}
+    known = store.read_json(root / NUMBERS) if (root / NUMBERS).exists() else {}
+    if known.get("machine") != machine:
+        known = {"machine": machine}
+    numbers = known | {part: rows}
     with store.atomic_write(root / NUMBERS) as temporary:
         temporary.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    if not set(PARTS) <= set(numbers):
+        return None
     with store.atomic_write(root / PAGE) as temporary:
         temporary.write_text(page(numbers), encoding="utf-8")
     with store.atomic_write(root / PICTURE) as temporary:
