@@ -71,7 +71,7 @@ for batch in batches(dag.jobs.values(), dag.batch_minutes):
         resources:
             mem_mb=process.mem_mb,
             runtime=process.runtime,
-                gpu=process.cards,
+            gpu=process.cards,
             devices=dag.cpu_devices,
         params:
             python=dag.python,
