@@ -1,8 +1,6 @@
 """The whole workflow at smoke scale, in a copy of the artifact whose path has a space."""
 
-import os
 import re
-import shutil
 
 import pytest
 
@@ -169,27 +167,6 @@ def test_more_seeds_run_only_the_missing_block(finished):
     new = {f"Runs: quadratic_bias_50_59, {len(runs)} jobs in one process"}
     with edited(experiment, "    seeds: 50\n", "    seeds: 60\n"):
         assert planned(finished) == new | downstream("quadratic_bias")
-
-
-def test_published_tables_are_drawn_without_jax_and_left_alone(finished, tmp_path):
-    """Anything that imports jax fails here; tables older than the code are not made anew."""
-    tables = finished / "results/published/tables"
-    shutil.copytree(finished / "results/smoke/tables", tables)
-    for table in tables.iterdir():
-        os.utime(table, (0, 0))
-    before = {table.name: table.read_bytes() for table in tables.iterdir()}
-    (tmp_path / "jax").mkdir()
-    (tmp_path / "jax/__init__.py").write_text("raise ImportError('no jax here')\n")
-    config = ("scale=published",)
-    done = snakemake(finished, "--cores", "2", config=config, PYTHONPATH=str(tmp_path))
-    assert done.returncode == 0, done.stdout
-    dag = Dag.from_config(KNOBS)
-    for file in (*dag.figures, dag.claims):
-        published = file.replace("results/smoke", "results/published")
-        assert (finished / published).is_file(), published
-    assert {table.name: table.read_bytes() for table in tables.iterdir()} == before
-    for csv in (finished / "results/smoke/figures").glob("*.csv"):
-        assert csv.read_bytes() == (finished / "results/published/figures" / csv.name).read_bytes()
 
 
 def test_the_report_shows_every_figure_with_its_caption(finished):
