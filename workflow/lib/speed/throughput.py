@@ -16,7 +16,7 @@ from workflow.lib.common import provenance
 from workflow.lib.protocols import _compute, _training
 from workflow.lib.protocols._build import Factory, per_update
 
-REPETITIONS = 5
+REPETITIONS = 3
 MATMUL_SIZE = 1024
 COPIED_BYTES = 2**26  # far beyond the caches
 LEARNING_RATE = 1e-9
