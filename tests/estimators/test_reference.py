@@ -24,14 +24,24 @@ SIGMA, STEPS = 0.25, 5
 # Of the largest entry of the gradient: 30 roundings of a number of its dtype, or of float32 losses.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-3, "bfloat16": 2e-2}
 # Most of the time goes into compiling: to code that is slower, but compiled three times as fast.
-compiled = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_cpu_parallel_codegen_split_count": 1,
-    },
-)
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,  # newer releases have no such option
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
+
+@functools.cache
+def known_options():
+    """Return those of the options above that this XLA has."""
+    for option in list(QUICK):
+        try:
+            jax.jit(lambda: 0, compiler_options={option: QUICK[option]})()
+        except jax.errors.JaxRuntimeError:
+            del QUICK[option]
+    return QUICK
+
+
 SETTINGS = {
     "deadline": None,
     "derandomize": True,
@@ -176,6 +186,7 @@ def moving(theta):
 
 def estimated(estimator, thetas, keys):
     """Return the gradients of all steps as a list of trees, and the dtypes that states keep."""
+    compiled = functools.partial(jax.jit, compiler_options=known_options())
     state = compiled(estimator.init)(keys[0], thetas[0])
     step = compiled(estimator.step, donate_argnums=2)
     gradients = []
