@@ -1,14 +1,15 @@
 """Every task of the artifact, trained at laptop scale: how fast, and how near to what limits it.
 
-The settings of a task are those of the ES-Single run of its first experiment. PES and truncated ES
-are measured with the same N, σ and K. Two limits are compared with. One is the core's rate at a
-matrix product; XLA counts the operations of an inner step. The other is the rate at which the core
-copies a large array; an inner step is taken to read θ ± ε and the state, and to write the state, as
-it must where they are too large for the caches.
+The settings of a task are those of an ES-Single run (`cases`); PES and truncated ES are measured
+with the same N, σ and K. Two limits are compared with. One is the core's rate at a matrix product;
+XLA counts the operations of an inner step. The other is the rate at which the core copies a large
+array; an inner step is taken to read θ ± ε and the state, and to write the state, as it must where
+they are too large for the caches.
 """
 
 import functools
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from workflow.lib.plan import hyperparameters, spec
@@ -21,15 +22,20 @@ ESTIMATORS = ("es_single", "pes", "truncated_es")
 
 @functools.cache
 def cases() -> dict[str, dict[str, Any]]:
-    """Return {task: specification of a laptop job}: of an experiment that trains it, if there is.
+    """Return {task: specification of a laptop job with ES-Single}.
 
-    A task that no run trains with ES-Single, as the classifier that learned optimizers are tried
-    on, is left out.
+    It is one that trains, if there is, with the fewest options of the task, and of those one with
+    the most particles. A task that no run trains with ES-Single, as the classifier that learned
+    optimizers are tried on, is left out.
     """
     jobs = [job.spec for job in spec.jobs("laptop")]
     own = [job for job in jobs if (job["estimator"] or {}).get("name") == "es_single"]
-    own.sort(key=lambda job: job["protocol"]["name"] != "meta_training")
-    return {job["task"]["name"]: job for job in reversed(own)}
+
+    def rank(job: Mapping[str, Any]) -> tuple[bool, int, int]:
+        trains = job["protocol"]["name"] == "meta_training"
+        return not trains, len(job["task"]["args"]), -job["estimator"]["args"]["num_particles"]
+
+    return {job["task"]["name"]: job for job in sorted(own, key=rank, reverse=True)}
 
 
 def measure(task: str, estimator: str) -> dict[str, Any]:
