@@ -19,6 +19,7 @@ SNAKEMAKE = snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE
 # With DEVICE=gpu, .venv has jax's plugin for NVIDIA cards, too.
 CARDS := $(if $(filter gpu,$(DEVICE)),.venv/.cards)
 IN_VENV := @export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONSAFEPATH=;
+ADD_TO_VENV = $(IN_VENV) python -m pip install --quiet --disable-pip-version-check
 PIP_FLAGS := --quiet --require-hashes -r requirements.lock
 OLD_PYTHON := Python %d.%d is too old, 3.11 or newer is needed: try make PYTHON=python3.12
 
@@ -63,12 +64,10 @@ benchmark: peers  ## speed on this machine, and docs/benchmarks.md from it: a qu
 	$(IN_VENV) python -m workflow.scripts.benchmark
 
 peers: .venv/.complete  ## install evosax and MuJoCo, independent implementations: `make test` then compares with them
-	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes --no-deps -r requirements-peers.lock
+	$(ADD_TO_VENV) --require-hashes --no-deps -r requirements-peers.lock
 
 slurm: .venv/.complete  ## install what Snakemake needs on a SLURM cluster (docs/cluster.md)
-	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes --no-deps -r requirements-slurm.lock
+	$(ADD_TO_VENV) --require-hashes --no-deps -r requirements-slurm.lock
 
 device-check: .venv/.complete $(CARDS)  ## the paper's constants on this device: gradients, speed, memory; docs/scaling.md
 	$(IN_VENV) python -m workflow.scripts.device_check
@@ -97,8 +96,7 @@ environment-gpu.yml: environment.yml requirements-cuda.lock
 	@mv $@.new $@
 
 .venv/.cards: .venv/.complete requirements-cuda.lock
-	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes --no-deps -r requirements-cuda.lock
+	$(ADD_TO_VENV) --require-hashes --no-deps -r requirements-cuda.lock
 	@touch $@
 
 # The stamp is written last: a set-up that was interrupted starts anew.

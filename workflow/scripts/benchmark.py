@@ -1,7 +1,7 @@
 """Measure the speed of the artifact on one core, and write docs/benchmarks.md.
 
 There are four parts: the floors of workflow/config/benchmarks.yaml, every task with three
-estimators, how the time of an update grows with its sizes, and peers, if they are installed
+estimators, how the time of an update grows with its sizes, and peers, which must be installed
 (`make peers`). Each measurement is made in a process of its own with NPROC=1. Speeds are
 particle-steps per second, both signs of a pair counted. Leave the machine alone meanwhile: about 15
 minutes.

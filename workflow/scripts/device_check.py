@@ -88,9 +88,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> Path:
         "closed_forms": [row for row in rows if "window" in row],
         "experiments": [row for row in rows if "window" not in row],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with store.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+    store.write_json(path, numbers)
     return path
 
 

@@ -6,11 +6,11 @@ jobs. Nothing was measured at paper scale, so its memory is an assumption, `PAPE
 """
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from workflow.lib.common import store
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import spec
 from workflow.lib.plan.dag import PUBLISHED
@@ -44,7 +44,7 @@ def published() -> dict[tuple[Any, ...], Cost]:
     known = {}
     for path in sorted((ROOT / "results" / PUBLISHED / "tables").glob("*_jobs.json")):
         experiment = path.name.removesuffix("_jobs.json")
-        for job in json.loads(path.read_text(encoding="utf-8")):
+        for job in store.read_json(path):
             cost = Cost(job["timings"]["wall_s"], job["peak_memory_mb"])
             known[experiment, job["run"], *job["seeds"]] = cost
     return known

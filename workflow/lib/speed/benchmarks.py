@@ -4,7 +4,6 @@ The numbers are in docs/benchmarks.json. The page is laid out by `templates/benc
 the picture is drawn, from these numbers alone.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,8 +52,7 @@ def write(part: str, rows: Any, root: Path) -> Path | None:
     if known.get("machine") != machine:
         known = {"machine": machine}
     numbers = known | {part: rows}
-    with store.atomic_write(root / NUMBERS) as temporary:
-        temporary.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    store.write_json(root / NUMBERS, numbers)
     if not set(PARTS) <= set(numbers):
         return None
     with store.atomic_write(root / PAGE) as temporary:

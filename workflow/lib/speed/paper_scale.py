@@ -6,7 +6,6 @@ product, and no inner step takes less than the time of a launch. What is left ou
 evaluations, the mean paths of truncated ES.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,9 +49,7 @@ def write(root: Path) -> Path:
 
 def measured(root: Path) -> list[dict[str, Any]]:
     """Return the content of the files of docs/device, CPUs first."""
-    files = [
-        json.loads(path.read_text("utf-8")) for path in sorted((root / DEVICES).glob("*.json"))
-    ]
+    files = map(store.read_json, sorted((root / DEVICES).glob("*.json")))
     return sorted(files, key=lambda file: file["device"]["backend"] != "cpu")
 
 
