@@ -69,7 +69,7 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
     """
     shape = clock.t.shape
     if horizon is None:
-        return jnp.zeros(shape, bool), _counting_on(clock, key, truncation)
+        return jnp.zeros(shape, bool), _counting_on(clock, truncation)
     begins, keys = ended(clock), _problem_keys(key, shape)
     # T of a new problem. If lengths differ, the key that draws its initial state gives its length.
     if callable(horizon):
@@ -89,19 +89,19 @@ def restarted(clock: Clock, key: Key, horizon: Horizon, truncation: int) -> tupl
     )
 
 
-def _counting_on(clock: Clock, key: Key, truncation: int) -> Clock:
+def _counting_on(clock: Clock, truncation: int) -> Clock:
     """Return the clock of a problem that never ends, which can count another unroll.
 
     If an int32 cannot, half of the unrolls are forgotten. Steps then count as before, and draw from
-    a new key, so that no randomness comes twice.
+    another key, so that no randomness comes twice. A branch that makes a new key would take a
+    twentieth of an update of influence balancing; the next number is a key, too.
     """
-
-    def half() -> tuple[Array, Key]:
-        return clock.t // truncation // 2 * truncation, _problem_keys(key, clock.t.shape)
-
     late = clock.t > NEVER - 1 - truncation
-    t, key = where_begun(late, half, (clock.t, clock.key))
-    return clock._replace(t=t, key=key)
+    data = jax.random.key_data(clock.key) + late[..., None].astype(jnp.uint32)
+    return clock._replace(
+        t=jnp.where(late, clock.t // truncation // 2 * truncation, clock.t),
+        key=jax.random.wrap_key_data(data, impl=jax.random.key_impl(clock.key)),
+    )
 
 
 def advanced(clock: Clock, truncation: int) -> tuple[Clock, Array]:

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from estimators.base import Estimator
 from tasks.base import Task
 from workflow.lib.plan import hyperparameters
 from workflow.lib.protocols._checkpoint import Checkpoint
+from workflow.lib.protocols._compute import DoesNotFit
 from workflow.lib.protocols._rows import Outcome
 
 Factory = functools.partial  # an estimator's factory with its hyperparameters: `factory(task)`
@@ -65,10 +67,23 @@ class Assembled(NamedTuple):
             checkpoint: where to resume from and to save.
 
         Raises:
-            ValueError: the protocol cannot run with this task and estimator.
+            ValueError: the protocol cannot run with this task and estimator, or the device has less
+                memory than the job needs; one line, with what would fit.
         """
         self.check()
-        return self.protocol.run(self.task, self.factory, seeds, checkpoint, self.config)
+        try:
+            return self.protocol.run(self.task, self.factory, seeds, checkpoint, self.config)
+        except DoesNotFit as error:
+            raise ValueError(f"{error}; {_what_fits(len(seeds), error)}") from error
+
+
+def _what_fits(num_seeds: int, error: DoesNotFit) -> str:
+    """Return what to change so that a job fits on its device, where seeds run side by side."""
+    fitting = int(num_seeds * error.limit / error.needed)
+    if fitting:
+        return f"give its experiment seeds_per_job: {fitting}"
+    devices = math.ceil(error.needed / num_seeds / error.limit)
+    return f"give its experiment seeds_per_job: 1, and share its particles: devices={devices}"
 
 
 def per_update(task: Task, factory: Factory) -> int:

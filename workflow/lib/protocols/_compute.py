@@ -153,6 +153,24 @@ def scan_samples(
     return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
 
+class DoesNotFit(ValueError):
+    """A program plans with more memory than its device has.
+
+    Args:
+        needed: bytes that it plans with.
+        limit: bytes that the device has.
+    """
+
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(f"needs {needed / 1e9:.3g} GB of memory and has {limit / 1e9:.3g} GB")
+        self.needed, self.limit = needed, limit
+
+
+def memory_limit() -> int | None:
+    """Return the bytes that programs may take on a device; None where none is told, as of a CPU."""
+    return (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 class Program:
     """A function that is compiled once, and the seconds that compiling and running it took.
 
@@ -168,11 +186,18 @@ class Program:
         self.run_s = 0.0
 
     def __call__(self, *args: Any) -> Any:
-        """Run the program and wait for its result; the first call compiles it."""
+        """Run the program and wait for its result; the first call compiles it.
+
+        Raises:
+            DoesNotFit: it plans with more memory than its device has.
+        """
         if self._compiled is None:
             start = time.perf_counter()
             self._compiled = self._jitted.lower(*args).compile()
             self.compile_s += time.perf_counter() - start
+            limit = memory_limit()
+            if limit is not None and self.memory_bytes() > limit:
+                raise DoesNotFit(self.memory_bytes(), limit)
         start = time.perf_counter()
         result = jax.block_until_ready(self._compiled(*_moved(args, self._compiled)))
         self.run_s += time.perf_counter() - start
