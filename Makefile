@@ -28,7 +28,7 @@ NUMERICAL_TESTS := tests/estimators tests/tasks $(addprefix tests/workflow/proto
 	optimizers.py random_search.py tuning.py)
 NUMERICAL_TESTS_NEED := hypothesis jsonschema pandas pyarrow pytest pytest-xdist pyyaml
 
-.PHONY: all smoke test test-latest verify report publish readme benchmark benchmark-peers device-check peers slurm lint help
+.PHONY: all smoke test test-latest verify report freeze tuning publish readme benchmark benchmark-peers device-check peers slurm lint help
 
 all: .venv/.complete $(CARDS)  ## runs, tables, figures and claims in results/ (default: laptop scale)
 	$(IN_VENV) $(SNAKEMAKE)
@@ -51,6 +51,13 @@ verify: .venv/.complete  ## check finished results, and compare them with the pu
 
 report: .venv/.complete  ## one page with claims, figures and captions: report.html
 	$(IN_VENV) $(SNAKEMAKE) --report report.html
+
+freeze: .venv/.complete  ## fix claims and settings, from the pilot runs, before reporting seeds are run
+	$(IN_VENV) python -m workflow.scripts.freeze
+
+tuning: .venv/.complete  ## the grids that learning rates and σ are chosen from: hours
+	$(IN_VENV) $(SNAKEMAKE) tuning
+	$(IN_VENV) python -m workflow.scripts.tuned
 
 publish: .venv/.complete  ## copy a finished, verified run to results/published; refresh the pages
 	$(IN_VENV) python -m workflow.scripts.publish --scale $(SCALE)

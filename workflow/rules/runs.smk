@@ -51,7 +51,7 @@ rule run:
 
 
 # Snakemake prefers these rules to the one above, because they have no wildcards.
-for batch in batches(dag.jobs.values(), dag.batch_minutes):
+for batch in batches(dag.every_job.values(), dag.batch_minutes):
     process = Process(dag, batch.jobs)
 
     rule:
@@ -59,7 +59,7 @@ for batch in batches(dag.jobs.values(), dag.batch_minutes):
             f"run_{batch.name}"
         input:
             data=process.data,
-            waits=list(process.waits.values()),
+            waits=process.waits,
         output:
             results=update(process.results),
             done=touch(process.marks),

@@ -32,11 +32,10 @@ rule aggregate:
 
 
 rule choose:
-    """Choose the hyperparameters of each run from the table of a tuning experiment."""
+    """List the grid of a tuning: how each cell ended, and which is chosen for each run."""
     input:
         table=dag.path("tables/{experiment}_seeds.parquet"),
     output:
-        choice=update(dag.path("tuning/{experiment}.json")),
         grid=dag.path("tables/{experiment}_grid.csv"),
     log:
         dag.path("logs/{experiment}/choose.log"),
@@ -46,10 +45,10 @@ rule choose:
         python=dag.python,
         code=code("workflow.scripts.choose"),
     message:
-        "Hyperparameters: {wildcards.experiment}"
+        "Grid: {wildcards.experiment}"
     shell:
         "{params.python} workflow.scripts.choose"
-        " --table {input.table:q} --output {output.choice:q} --grid {output.grid:q} > {log:q} 2>&1"
+        " --table {input.table:q} --output {output.grid:q} > {log:q} 2>&1"
 
 
 rule export:

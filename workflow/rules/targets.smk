@@ -24,3 +24,10 @@ rule claims:
         dag.ledger,
     message:
         "All claims"
+
+
+rule tuning:
+    input:
+        dag.tuning_files,
+    message:
+        "All tunings"

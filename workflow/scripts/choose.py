@@ -1,8 +1,4 @@
-"""Choose the hyperparameters of every run of a tuning experiment: the best cell of its grid.
-
-Two files are written: the values that were chosen for each run, and the grid that they were chosen
-from, with a row for each run and cell.
-"""
+"""List the grid of a tuning experiment: a row for each run and cell, and which cell is chosen."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +12,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
     command = parser("choose", __doc__)
     command.add_argument("--table", type=Path, required=True, help="{experiment}_seeds.parquet")
-    command.add_argument("--output", type=Path, required=True, help="what was chosen (JSON)")
-    command.add_argument("--grid", type=Path, required=True, help="the grid (csv)")
+    command.add_argument("--output", type=Path, required=True, help="the grid (csv)")
     options = command.parse_args(arguments)
     with errors_in_one_line("choose"):
         grid = choice.grid(tables.read(options.table))
-        with store.atomic_write(options.grid) as temporary:
+        with store.atomic_write(options.output) as temporary:
             grid.to_csv(temporary, index=False, lineterminator="\n")
-        store.write_json(options.output, choice.choose(grid))
 
 
 if __name__ == "__main__":

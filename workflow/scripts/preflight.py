@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow.lib import protocols
-from workflow.lib.claims import ledger
+from workflow.lib.claims import cases
 from workflow.lib.common import cards, store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.plan import catalogue, cluster, resolve, spec
@@ -52,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         protocols.pin()
         if not options.elsewhere:
             protocols.first_devices(options.devices)
-        ledger.check(catalogue.load("claims"))
-        jobs = resolve.with_prerequisites(spec.jobs(options.scale, tuple(options.experiments)))
+        cases.check(catalogue.load("claims"))
+        chosen = tuple(options.experiments)
+        jobs = resolve.with_prerequisites(spec.jobs(options.scale, chosen))
+        jobs += spec.jobs(options.scale, names) if (names := spec.tunings(chosen)) else []
         for job in {(job.spec["experiment"], job.spec["run"]): job for job in jobs}.values():
             check(job.spec)
     print(f"preflight: {len(jobs)} jobs at scale {options.scale}: all hyperparameters are valid")

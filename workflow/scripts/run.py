@@ -31,7 +31,6 @@ def execute(
     job: Mapping[str, Any],
     output: Path,
     checkpoint_s: float,
-    tuned: Path | None = None,
     trained: Path | None = None,
     devices: int = 1,
 ) -> bool:
@@ -43,7 +42,6 @@ def execute(
         job: a specification, see workflow/lib/plan/spec.py.
         output: the parquet file.
         checkpoint_s: seconds between two checkpoints, at least.
-        tuned: the file of chosen hyperparameters, for a job that waits for them.
         trained: the file of trained optimizers, for a job that waits for one.
         devices: over which particles are spread, if their number divides that of the pairs.
 
@@ -60,7 +58,7 @@ def execute(
     with store.locked(output):
         for path in (output, sidecar, checkpoint_path):
             store.remove_leftovers(path)
-        resolved = resolve.resolve(job, tuned, trained)
+        resolved = resolve.resolve(job, trained)
         identity = _identity(job) | resolved.taken
         if kept.is_finished(output, identity) or kept.restore(output, identity):
             LOGGER.info("%s is finished, and of these settings, code and data: it is kept", output)
@@ -141,7 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=protocols.CHECKPOINT_SECONDS,
         help="seconds between two checkpoints, at least (default: %(default)g)",
     )
-    command.add_argument("--tuned", type=Path, help="chosen hyperparameters (JSON)")
     command.add_argument("--trained", type=Path, help="trained optimizers (JSON)")
     text = "devices that share the particles of a job (default: %(default)d)"
     command.add_argument("--devices", type=int, default=1, help=text)
@@ -167,9 +164,8 @@ def _execute_all(options: argparse.Namespace) -> None:
         with errors_in_one_line(name):
             if several:
                 LOGGER.info("%s, seeds %d to %d", name, *job["seeds"])
-            files = (options.tuned, options.trained)
             devices = options.cards or options.devices
-            ran = execute(job, output, options.checkpoint_seconds, *files, devices)
+            ran = execute(job, output, options.checkpoint_seconds, options.trained, devices)
             if ran and several:
                 kept.keep(output)
     for output in options.output:

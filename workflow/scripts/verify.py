@@ -12,7 +12,7 @@ from pathlib import Path
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line, parser
 from workflow.lib.common.paths import ROOT
-from workflow.lib.plan import spec
+from workflow.lib.plan import knobs, spec
 from workflow.lib.report import agreement, publication
 from workflow.lib.results import verify
 from workflow.scripts.judge import judged
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command.parse_args(arguments)
     scale, chosen = options.scale, tuple(options.experiments)
     with errors_in_one_line("verify"):
-        spec.check_seeds(options.seeds or 0)
+        knobs.check_seeds(options.seeds or 0)
         expected = {job.parquet: job.spec for job in spec.jobs(scale, chosen, options.seeds)}
     problems = verify.verify(expected, ROOT)
     _print([(str(file), what, f"repair: {repair}") for file, what, repair in problems])
@@ -73,7 +73,7 @@ def _compare(scale: str, chosen: set[str]) -> list[str]:
     if not names:
         print(f"results/{scale} has no tables: no comparison")
         return []
-    ledgers = [judged(folder, names) for folder in folders]
+    ledgers = [judged(folder, names, current=True) for folder in folders]
     jobs = [
         {name: store.read_json(folder / f"{name}_jobs.json") for name in names}
         for folder in folders

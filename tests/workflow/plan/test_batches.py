@@ -43,15 +43,19 @@ def test_more_seeds_are_more_processes_and_leave_the_others_alone():
 
 
 def test_a_process_has_the_files_and_the_code_of_all_its_jobs():
-    dag = Dag.from_config({"scale": "smoke", "experiments": "copy_task", "seeds": 0})
-    (batch,) = [b for b in batches(dag.jobs.values()) if b.name.startswith("copy_task_0")]
+    name = "learned_optimizer_transfer"
+    dag = Dag.from_config({"scale": "smoke", "experiments": name, "seeds": 0})
+    own = [b for b in batches(dag.jobs.values()) if b.jobs[0].spec["experiment"] == name]
+    (batch,) = [b for b in own if "trained" in b.jobs[0].spec]
     process = Process(dag, batch.jobs)
-    assert process.waits == {"tuned": "results/smoke/tuning/copy_task_tuning.json"}
+    assert process.waits == ["results/smoke/trained/learned_optimizer.json"]
     assert process.options.count("--spec") == process.options.count("--output") == len(batch.jobs)
-    assert process.options.startswith("--tuned results/smoke/tuning/copy_task_tuning.json ")
+    assert process.options.startswith("--trained results/smoke/trained/learned_optimizer.json ")
+    dag = Dag.from_config({"scale": "smoke", "experiments": "copy_task", "seeds": 0})
+    (batch,) = batches(dag.jobs.values())
     alone = {Process(dag, (job,)).code for job in batch.jobs}
     assert len(alone) > 1
-    assert process.code not in alone
+    assert Process(dag, batch.jobs).code not in alone
 
 
 @pytest.mark.parametrize("scale", spec.SCALES)

@@ -33,6 +33,8 @@ BY_COMMAND = {
 }
 BY_HAND = {
     "a statistic": additions.add_statistic,
+    "a statement": additions.add_statement,
+    "a tuning": additions.add_tuning,
     "a task to the summary": additions.add_to_summary,
     "a data set": additions.add_data_set,
 }
@@ -152,7 +154,7 @@ def test_more_seeds_are_one_more_block(copied):
         after = set(call(copied, *command).stdout.splitlines())
     assert before < after
     assert {line.split()[0] for line in after - before} == {
-        f"results/laptop/runs/{STUDY}/{run}/seeds-8-8.parquet" for run in ("pes", "es_single")
+        f"results/laptop/runs/{STUDY}/{run}/seeds-108-108.parquet" for run in ("pes", "es_single")
     }
 
 

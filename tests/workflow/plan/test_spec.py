@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from workflow.lib.common.paths import ROOT, WORKFLOW
-from workflow.lib.plan import spec
+from workflow.lib.plan import knobs, spec
 
 EXPERIMENTS = sorted((WORKFLOW / "config/experiments").glob("*.yaml"))
 SOURCE = re.compile(r"\s*(paper|predecessor code|NRES code|ours)\b")
@@ -53,7 +53,7 @@ def write(tmp_path, monkeypatch):
     monkeypatch.setattr(spec, "WORKFLOW", tmp_path / "workflow")
 
     def forget():
-        for cached in (spec.experiments, spec._load, spec._schema, spec.known):
+        for cached in (spec.experiments, spec._load, spec.tunings, spec.schema, spec.known):
             cached.cache_clear()
 
     def toy(text):
@@ -82,7 +82,7 @@ def test_a_run_without_overrides_is_the_experiment(write):
         "experiment": "toy",
         "run": "plain",
         "scale": "laptop",
-        "seeds": [4, 4],
+        "seeds": [104, 104],
         "data": "mnist",
         "task": {"name": "quadratic", "args": {"horizon": 20, "num_units": 4}},
         "estimator": {"name": "pes", "args": {"sigma": 0.1}},
@@ -116,9 +116,11 @@ def test_a_part_under_another_name_replaces(write):
 
 def test_seeds_come_in_blocks_and_a_run_may_have_its_own_number(write):
     write(TOY)
-    assert blocks("plain", "laptop") == [f"seeds-{b}.parquet" for b in ("0-1", "2-3", "4-4")]
-    assert blocks("plain", "smoke") == ["seeds-0-1.parquet", "seeds-2-2.parquet"]
-    assert blocks("own", "smoke") == ["seeds-0-0.parquet"]
+    assert blocks("plain", "laptop") == [
+        f"seeds-{b}.parquet" for b in ("100-101", "102-103", "104-104")
+    ]
+    assert blocks("plain", "smoke") == ["seeds-100-101.parquet", "seeds-102-102.parquet"]
+    assert blocks("own", "smoke") == ["seeds-100-100.parquet"]
 
 
 def test_more_seeds_leave_finished_blocks_as_they_are(write):
@@ -126,14 +128,14 @@ def test_more_seeds_leave_finished_blocks_as_they_are(write):
     before = {str(job.parquet): job.spec for job in spec.jobs("laptop", ("toy",), 4)}
     after = {str(job.parquet): job.spec for job in spec.jobs("laptop", ("toy",), 6)}
     assert before.items() <= after.items()
-    assert {Path(path).name for path in after.keys() - before.keys()} == {"seeds-4-5.parquet"}
+    assert {Path(path).name for path in after.keys() - before.keys()} == {"seeds-104-105.parquet"}
 
 
 def test_the_path_and_the_sidecar_of_a_job(write):
     write(TOY)
     job = spec.jobs("smoke", ("toy",))[0]
-    assert job.parquet == Path("results/smoke/runs/toy/plain/seeds-0-1.parquet")
-    assert job.sidecar == Path("results/smoke/runs/toy/plain/seeds-0-1.json")
+    assert job.parquet == Path("results/smoke/runs/toy/plain/seeds-100-101.parquet")
+    assert job.sidecar == Path("results/smoke/runs/toy/plain/seeds-100-101.json")
 
 
 SPOILT = {
@@ -165,9 +167,9 @@ KNOBS = {"scale": "smoke", "experiments": "all", "seeds": 0}
 
 
 def test_knobs():
-    assert spec.read_knobs(KNOBS) == spec.Knobs("smoke", spec.experiments(), None)
+    assert knobs.read(KNOBS) == knobs.Knobs("smoke", spec.experiments(), None)
     chosen = KNOBS | {"experiments": "quadratic_bias,influence_balancing", "seeds": 3}
-    assert spec.read_knobs(chosen) == (
+    assert knobs.read(chosen) == (
         "smoke",
         ("influence_balancing", "quadratic_bias"),
         3,
@@ -175,34 +177,34 @@ def test_knobs():
         "auto",
     )
     somewhere = KNOBS | {"devices": 2, "device": "gpu"}
-    assert spec.read_knobs(somewhere)[-2:] == (2, "gpu")
+    assert knobs.read(somewhere)[-2:] == (2, "gpu")
     twice = KNOBS | {"experiments": "quadratic_bias,quadratic_bias"}
-    assert spec.read_knobs(twice).experiments == ("quadratic_bias",)
-    assert spec.read_knobs(KNOBS | {"seeds": spec.FIRST_TUNING_SEED}).seeds == 1000
+    assert knobs.read(twice).experiments == ("quadratic_bias",)
+    assert knobs.read(KNOBS | {"seeds": 900}).seeds == 900
 
 
 @pytest.mark.parametrize(
-    ("knobs", "message"),
+    ("wrong", "message"),
     [
         ({"scal": "smoke"}, "unknown --config knob 'scal'; the nearest is 'scale'"),
         ({"scale": "smok"}, "--config, scale: 'smok' is not one of"),
         ({"device": "tpu"}, "--config, device: 'tpu' is not one of"),
         ({"devices": 0}, "devices=0 must be a whole number, .* from 1 to 4096"),
-        ({"seeds": "three"}, "seeds=three must be a whole number, .* from 0 .* to 1000"),
+        ({"seeds": "three"}, "seeds=three must be a whole number, .* from 0 .* to 900"),
         ({"seeds": -1}, "seeds=-1 must be a whole number"),
         ({"seeds": 2.0}, "seeds=2.0 must be a whole number, written with digits alone"),
         ({"seeds": 1e3}, "seeds=1000.0 must be"),
         ({"seeds": True}, "seeds=True must be"),
-        ({"seeds": 1001}, "seeds=1001 must be .*: from there on, seeds are for tuning"),
+        ({"seeds": 901}, "seeds=901 must be .*: those from 1000 on are for tuning"),
         ({"seeds": 99999999999}, "seeds=99999999999 must be"),
         ({"scale": "published", "seeds": 2}, "scale=published has .*; leave .*seeds= out"),
         ({"scale": "published", "experiments": "quadratic_bias"}, "leave experiments= and"),
         ({"experiments": "quadratic"}, "unknown experiment 'quadratic'; .*'quadratic_bias'"),
     ],
 )
-def test_a_wrong_knob_is_one_line(knobs, message):
+def test_a_wrong_knob_is_one_line(wrong, message):
     with pytest.raises(ValueError, match=message) as error:
-        spec.read_knobs(KNOBS | knobs)
+        knobs.read(KNOBS | wrong)
     assert "\n" not in str(error.value)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers import synthetic_runs
-from workflow.lib.claims import ledger, variance
+from workflow.lib.claims import cases, variance
 from workflow.lib.common import stats
 from workflow.lib.plan import spec
 from workflow.lib.results import sweeps
@@ -110,7 +110,7 @@ def test_the_worst_ratio_to_theory_is_found(tables):
     seeds.loc[seeds["run"] == "es_single_real_20", "value"] *= 1.5
     bad = variance.worst_theory_ratio(seeds, 0.05, **chosen).interval
     assert bad.value == pytest.approx(1.5, abs=0.05)
-    assert ledger.verdict(bad, "within", [0.8, 1.25]) == "INCONCLUSIVE"
+    assert cases.verdict(bad, "within", [0.8, 1.25]) == "INCONCLUSIVE"
 
 
 def test_noise_growth_ignores_the_level_and_counts_no_step_across_a_reset():

@@ -11,7 +11,7 @@ from workflow.lib.plan import spec
 from workflow.lib.protocols import _build
 
 ES = {"num_particles": 4, "sigma": 0.1, "truncation": 1, "resample_every": 2}
-FOOTPRINT = {"name": "footprint", "args": {"file": "estimators/es_gen.py"}}
+TIMED = {"name": "update_time", "args": {"against": "es_gen", "outer_steps": 2}}
 
 
 def settings(**parts):
@@ -19,7 +19,7 @@ def settings(**parts):
     usual = {
         "task": {"name": "quadratic", "args": {}},
         "estimator": {"name": "es_gen", "args": ES},
-        "protocol": FOOTPRINT,
+        "protocol": TIMED,
         "data": None,
     }
     return usual | parts
@@ -49,7 +49,7 @@ def test_a_job_is_built_from_its_specification():
     ready = protocols.assemble(settings(), None)
     ready.check()
     assert isinstance(ready.factory(ready.task), estimators.Estimator)
-    assert ready.config.file == FOOTPRINT["args"]["file"]
+    assert ready.config.against == TIMED["args"]["against"]
     assert ready.factory(ready.task, truncation=2).truncation == 2
     assert _build.per_update(ready.task, ready.factory) == 4
 
@@ -61,8 +61,8 @@ def test_a_job_is_built_from_its_specification():
         ({"task": {"name": "quadratic", "args": {"num_unit": 2}}}, None, "num_unit.*'num_units'"),
         ({}, {}, "quadratic takes no data"),
         ({"task": {"name": "lr_schedule", "args": {}}}, None, "lr_schedule needs data"),
-        ({"protocol": {"name": "footprint", "args": {"fil": "x"}}}, None, "'fil'.*'file'"),
-        ({"protocol": {"name": "footprint", "args": {}}}, None, "footprint: missing .*file"),
+        ({"protocol": {"name": "tuning", "args": {"gird": {}}}}, None, "'gird'.*'grid'"),
+        ({"protocol": {"name": "update_time", "args": {}}}, None, "update_time: missing .*against"),
     ],
 )
 def test_what_does_not_fit_is_one_line(parts, data, text):

@@ -11,7 +11,7 @@ from tests.helpers.device_jobs import STARTS
 from tests.helpers.job_process import SHORT, execute, refusal, succeed
 from tests.helpers.refusals import refused
 from workflow.lib.common import parquet
-from workflow.lib.plan import devices, spec
+from workflow.lib.plan import devices, knobs
 from workflow.scripts import preflight
 
 FOUR = {"JAX_NUM_CPU_DEVICES": "4"}
@@ -83,9 +83,7 @@ def test_devices_that_nothing_can_share_are_refused_before_any_run(capsys):
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, "two", 10**6])
 def test_a_wrong_number_of_devices_is_one_line(value):
-    knobs = {"scale": "smoke", "experiments": "all", "seeds": 0}
-    refused(
-        [f"devices={value} must be a whole number"], spec.read_knobs, knobs | {"devices": value}
-    )
-    assert spec.read_knobs(knobs | {"devices": 8}).devices == 8
-    assert spec.read_knobs(knobs).devices == 1
+    plain = {"scale": "smoke", "experiments": "all", "seeds": 0}
+    refused([f"devices={value} must be a whole number"], knobs.read, plain | {"devices": value})
+    assert knobs.read(plain | {"devices": 8}).devices == 8
+    assert knobs.read(plain).devices == 1

@@ -12,7 +12,7 @@ experiment share processes that are expected to take so long, whatever their see
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from workflow.lib.plan import measured, resolve, spec
+from workflow.lib.plan import measured, spec
 
 TOGETHER = ("smoke",)  # scales at which all runs of an experiment share a process
 
@@ -49,11 +49,11 @@ def batches(jobs: Iterable[spec.Job], batch_minutes: int = 0) -> list[Batch]:
 
 def _gathered(batches: Iterable[Batch], limit_s: float) -> list[Batch]:
     """Return batches that are filled, in order, with smaller ones, up to a number of seconds."""
-    open_ones: dict[tuple[str, ...], list[tuple[spec.Job, ...]]] = {}
-    filled: dict[tuple[str, ...], float] = {}
+    open_ones: dict[tuple[str, str], list[tuple[spec.Job, ...]]] = {}
+    filled: dict[tuple[str, str], float] = {}
     for batch in batches:
         first = batch.jobs[0].spec
-        key = first["experiment"], *_waits(first)
+        key = first["experiment"], _waits(first)
         seconds = sum(measured.expected(job.spec).seconds for job in batch.jobs)
         parts = open_ones.setdefault(key, [])
         if parts and filled[key] + seconds <= limit_s:
@@ -72,12 +72,12 @@ def _gathered(batches: Iterable[Batch], limit_s: float) -> list[Batch]:
 def _key(job: dict[str, Any]) -> tuple[Any, ...]:
     """Return what the jobs of a batch have in common."""
     run = "" if job["scale"] in TOGETHER else job.get("sweep", job["run"])
-    return job["experiment"], run, *job["seeds"], *_waits(job)
+    return job["experiment"], run, *job["seeds"], _waits(job)
 
 
-def _waits(job: dict[str, Any]) -> tuple[str, ...]:
-    """Return the experiments that a job waits for, "" where there is none."""
-    return tuple(job.get(name, {}).get("experiment", "") for name in resolve.WAITS)
+def _waits(job: dict[str, Any]) -> str:
+    """Return the experiment that a job waits for, "" where there is none."""
+    return job.get("trained", {}).get("experiment", "")
 
 
 def _name(key: tuple[Any, ...]) -> str:

@@ -22,7 +22,8 @@ def load(name: str) -> dict[str, Any]:
     """Return the entries of the list `name`, each under its own key.
 
     Args:
-        name: "abstract", "claims", "comparisons", "datasets", "estimators" or "figures".
+        name: "abstract", "claims", "comparisons", "datasets", "estimators", "figures" or
+            "statements".
 
     Raises:
         ValueError: an entry does not fit the schema, or two files have the same claim; the line
@@ -67,8 +68,8 @@ def _claim(
     arguments = {**shared.get("every_case", {}), **own.get("every_case", {})}
     claim["cases"] = [{**arguments, **case} for case in own["cases"]]
     for case in claim["cases"]:
-        if ("family" in case) != (source.stem == SUMMARY):
-            rule = f"a case names a family in {SUMMARY}.yaml, and only there"
+        if bool({"family", "task"} & set(case)) != (source.stem == SUMMARY):
+            rule = f"a case names a family or a task in {SUMMARY}.yaml, and only there"
             raise ValueError(f"claims/{source.name}, claim '{name}': {rule}")
     if source.stem != SUMMARY:
         claim["experiment"] = source.stem
@@ -77,6 +78,13 @@ def _claim(
     if "figure" in shared:
         claim.setdefault("figure", shared["figure"])
     return claim
+
+
+def kind_of(claim: Mapping[str, Any]) -> str:
+    """Return what a claim is: "paper", "conformance" (of exact statements alone), or "ours"."""
+    statements = load("statements")
+    kinds = {statements[number]["kind"] for number in claim.get("statements", ())}
+    return "ours" if not kinds else "conformance" if kinds == {"exact"} else "paper"
 
 
 def compared(family: str) -> dict[str, Any]:
@@ -96,11 +104,19 @@ def command(claim: Mapping[str, Any], scale: str) -> str:
 def rests_on(claim: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the experiments that a claim rests on.
 
-    They are its own and those that its file names under `also`, or those of the families it names.
+    They are its own and those that its file names under `also`, or those of the tasks and families
+    that it names.
     """
     if "experiment" in claim:
         return (claim["experiment"], *claim.get("also", ()))
-    families = [case["family"] for case in claim["cases"]]
-    return tuple(
-        sorted({entry["experiment"] for name in families for entry in compared(name).values()})
-    )
+    entries = load("comparisons")
+    return tuple(sorted({entries[task]["experiment"] for task in tasks_of(claim)}))
+
+
+def tasks_of(claim: Mapping[str, Any]) -> list[str]:
+    """Return the tasks of comparisons.yaml that a claim of the summary names, or whose family."""
+    found: dict[str, None] = {}
+    for case in claim["cases"]:
+        own = [case["task"]] if "task" in case else compared(case["family"])
+        found |= dict.fromkeys(own)
+    return list(found)

@@ -10,11 +10,12 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from workflow.lib.common import cards, provenance
 from workflow.lib.common.paths import ROOT
-from workflow.lib.plan import catalogue, resolve, spec
+from workflow.lib.plan import catalogue, knobs, resolve, spec
 from workflow.lib.plan.devices import check_use, of_job
 
 PUBLISHED = "published"
@@ -61,12 +62,13 @@ class Dag(NamedTuple):
     Attributes:
         scale: smoke, laptop, paper, or published (no runs: tables are taken as they are).
         experiments: names of the experiments whose tables are made.
-        jobs: {result file: job}, those of experiments that tune or train for others included.
+        jobs: {result file: job}, those of experiments that train for others included.
         seeds: number of seeds in place of the experiments' own, or None.
         batch_minutes: short jobs share processes of about this length; 0: only those of a sweep.
         limit_minutes: the longest time that a cluster is asked for.
         devices: that the particles of a job are spread over.
         gpu: whether jobs that a card helps have cards; the others are on the CPU all the same.
+        tuning: {result file: job} of the tunings for these experiments, which are their own target.
     """
 
     scale: str
@@ -77,6 +79,7 @@ class Dag(NamedTuple):
     limit_minutes: int = DAY
     devices: int = 1
     gpu: bool = False
+    tuning: Mapping[str, spec.Job] = MappingProxyType({})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Dag":
@@ -86,19 +89,21 @@ class Dag(NamedTuple):
             SystemExit: a knob or an experiment is not valid; one line instead of a traceback.
         """
         try:
-            knobs = spec.read_knobs(config)
-            if knobs.scale == PUBLISHED:
-                return cls(PUBLISHED, _published(), {}, knobs.seeds)
-            jobs = spec.jobs(knobs.scale, knobs.experiments, knobs.seeds)
-            jobs = resolve.with_prerequisites(jobs, knobs.seeds)
-            check_use((job.spec for job in jobs), knobs.devices)
+            asked = knobs.read(config)
+            if asked.scale == PUBLISHED:
+                return cls(PUBLISHED, _published(), {}, asked.seeds)
+            jobs = spec.jobs(asked.scale, asked.experiments, asked.seeds)
+            jobs = resolve.with_prerequisites(jobs, asked.seeds)
+            check_use((job.spec for job in jobs), asked.devices)
+            names = spec.tunings(asked.experiments)
+            tuning = spec.jobs(asked.scale, names) if names else []
         except ValueError as error:
             sys.exit(f"snakemake: {error}")
-        named = {str(job.parquet): job for job in jobs}
+        named, tuning = ({str(job.parquet): job for job in own} for own in (jobs, tuning))
         cluster = {name: config[name] for name in CLUSTER_KNOBS if name in config}
-        gpu = knobs.device == "gpu" or (knobs.device == "auto" and bool(cards.usable()))
-        where = {"devices": knobs.devices, "gpu": gpu}
-        return cls(knobs.scale, knobs.experiments, named, knobs.seeds, **cluster, **where)
+        gpu = asked.device == "gpu" or (asked.device == "auto" and bool(cards.usable()))
+        more = {"devices": asked.devices, "gpu": gpu, "tuning": tuning}
+        return cls(asked.scale, asked.experiments, named, asked.seeds, **cluster, **more)
 
     def path(self, name: str) -> str:
         """Return the path of a file of this scale."""
@@ -114,24 +119,32 @@ class Dag(NamedTuple):
     @property
     def runs(self) -> list[str]:
         """Every result file, its sidecar, and the mark that Snakemake sets behind them."""
-        files = ((job.parquet, job.sidecar, job.mark) for job in self.jobs.values())
-        return [str(file) for own in files for file in own]
+        return [file for job in self.jobs.values() for file in _files(job)]
+
+    @property
+    def every_job(self) -> dict[str, spec.Job]:
+        """The jobs of the experiments and those of their tunings."""
+        return {**self.jobs, **self.tuning}
 
     @property
     def waited_for(self) -> list[str]:
-        """Every file that the jobs of another experiment wait for, and what is beside it."""
-        tuning, training = (
-            sorted({job.spec[key]["experiment"] for job in self.jobs.values() if key in job.spec})
-            for key in resolve.WAITS
+        """Every file that the jobs of another experiment wait for, and what is beside tables."""
+        jobs = self.jobs.values()
+        training = sorted(
+            {job.spec["trained"]["experiment"] for job in jobs if "trained" in job.spec}
         )
-        files = [
-            self.path(f"trained/{name}.{end}") for name in training for end in ("json", "done")
-        ]
-        for name in tuning:
-            files += [self.path(f"tuning/{name}.json"), self.path(f"tables/{name}_grid.csv")]
-            files += self.table_files(name)
-        summarised = {*self.experiments, *tuning} if self.jobs else ()
-        return files + [self.path(f"tables/{name}.csv") for name in sorted(summarised)]
+        ends = ("json", "done")
+        files = [self.path(f"trained/{name}.{end}") for name in training for end in ends]
+        summarised = self.experiments if self.jobs else ()
+        return files + [self.path(f"tables/{name}.csv") for name in summarised]
+
+    @property
+    def tuning_files(self) -> list[str]:
+        """Every file of every tuning: runs, tables, and the grids with what was chosen."""
+        made = [file for job in self.tuning.values() for file in _files(job)]
+        for name in sorted({job.spec["experiment"] for job in self.tuning.values()}):
+            made += [*self.table_files(name), self.path(f"tables/{name}_grid.csv")]
+        return made
 
     @property
     def tables(self) -> list[str]:
@@ -204,6 +217,11 @@ class Dag(NamedTuple):
         return self._chosen + (f" --seeds {self.seeds}" if self.seeds else "")
 
 
+def _files(job: spec.Job) -> list[str]:
+    """Return the result of a job, its sidecar, and the mark that Snakemake sets behind them."""
+    return [str(path) for path in (job.parquet, job.sidecar, job.mark)]
+
+
 def data_files(job: spec.Job) -> list[str]:
     """Return the data set of a job and its sidecar, if it has one."""
     name = job.spec["data"]
@@ -211,13 +229,14 @@ def data_files(job: spec.Job) -> list[str]:
 
 
 def _published() -> tuple[str, ...]:
-    """Return the experiments whose tables are published.
+    """Return the experiments whose tables are published, of those that there still are.
 
     Raises:
         ValueError: there are none.
     """
     folder = Path("results", PUBLISHED, "tables")
-    names = sorted(path.name.removesuffix("_jobs.json") for path in folder.glob("*_jobs.json"))
+    tables = sorted(path.name.removesuffix("_jobs.json") for path in folder.glob("*_jobs.json"))
+    names = [name for name in tables if name in spec.experiments()]
     if not names:
         raise ValueError(f"{folder} has no tables; copy those of a real run there")
     return tuple(names)

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow.lib.plan import measured, resolve, spec
+from workflow.lib.plan import measured, spec
 from workflow.lib.plan.dag import Dag, code, data_files
 
 # What a process is given on a cluster: more than the published run took on its machine.
@@ -13,7 +13,6 @@ START_MINUTES = 5  # to start Snakemake twice, and jax, from a file system that 
 SLOWER = 3.0  # as a node may be
 OWN_MB = 500  # of Snakemake, beside the process that it starts
 MORE_MEMORY = 1.5  # than was measured
-FOLDERS = {"tuned": "tuning", "trained": "trained"}  # of the files that jobs wait for
 
 
 class Process(NamedTuple):
@@ -43,11 +42,10 @@ class Process(NamedTuple):
         return sorted({file for job in self.jobs for file in data_files(job)})
 
     @property
-    def waits(self) -> dict[str, str]:
-        """What the jobs wait for: {`tuned` or `trained`: file}."""
-        job = self.jobs[0].spec
-        found = {name: job[name]["experiment"] for name in resolve.WAITS if name in job}
-        return {name: self.dag.path(f"{FOLDERS[name]}/{e}.json") for name, e in found.items()}
+    def waits(self) -> list[str]:
+        """The file of trained optimizers that the jobs wait for, if they wait for one."""
+        trained = self.jobs[0].spec.get("trained")
+        return [self.dag.path(f"trained/{trained['experiment']}.json")] if trained else []
 
     @property
     def code(self) -> str:
@@ -62,7 +60,7 @@ class Process(NamedTuple):
     @property
     def options(self) -> str:
         """The command line of workflow/scripts/run.py."""
-        pairs = [f"--{name} {shlex.quote(file)}" for name, file in self.waits.items()]
+        pairs = [f"--trained {shlex.quote(file)}" for file in self.waits]
         for job in self.jobs:
             settings = shlex.quote(spec.canonical(job.spec))
             pairs.append(f"--spec {settings} --output {shlex.quote(str(job.parquet))}")
@@ -88,7 +86,7 @@ class RunRules(NamedTuple):
     @property
     def experiments(self) -> str:
         """The experiments that have jobs, as a regular expression: no file is of two rules."""
-        return "|".join(sorted({job.spec["experiment"] for job in self.dag.jobs.values()}))
+        return "|".join(sorted({job.spec["experiment"] for job in self.dag.every_job.values()}))
 
     def process(self, wildcards: Any) -> Process:
         """Return what the process of a job needs.
@@ -98,9 +96,9 @@ class RunRules(NamedTuple):
         """
         name = f"runs/{wildcards.experiment}/{wildcards.run}/{wildcards.block}.parquet"
         file = self.dag.path(name)
-        if file not in self.dag.jobs:
+        if file not in self.dag.every_job:
             raise ValueError(f"no experiment makes {file}; see workflow/config")
-        return Process(self.dag, (self.dag.jobs[file],))
+        return Process(self.dag, (self.dag.every_job[file],))
 
     def data(self, wildcards: Any) -> list[str]:
         """Return the data set of a job and its sidecar, if it has one."""
@@ -108,7 +106,7 @@ class RunRules(NamedTuple):
 
     def waits(self, wildcards: Any) -> list[str]:
         """Return the files of other experiments that a job waits for."""
-        return list(self.process(wildcards).waits.values())
+        return self.process(wildcards).waits
 
     def options(self, wildcards: Any) -> str:
         """Return the command line of a job."""
@@ -132,7 +130,7 @@ class RunRules(NamedTuple):
 
     def experiment_runs(self, wildcards: Any) -> list[str]:
         """Return the result files of an experiment."""
-        jobs = self.dag.jobs.values()
+        jobs = self.dag.every_job.values()
         return [str(job.parquet) for job in jobs if job.spec["experiment"] == wildcards.experiment]
 
     def experiment_sidecars(self, wildcards: Any) -> list[str]:

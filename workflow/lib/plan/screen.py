@@ -21,6 +21,7 @@ HANDLER = "DefaultStreamHandler"
 # What only the log file gets: kinds of reports, and how remarks begin.
 REPORTS = {"workflow_started", "job_started", "job_finished", "progress", "resources_info"}
 REMARKS = ("Using", "Conda", "Select jobs", "Execute ", "Touching", "Complete log", "Elapsed time")
+TICK = 1.0  # second by which the clock of files may be behind that of processes
 SETTLING = 60.0  # seconds after which a run's own pace counts as much as that of the published one
 
 
@@ -67,7 +68,7 @@ class Screen:
         """Show the verdicts of this run, how long it took, and where to look."""
         lines = [f"Finished in {_duration(time.time() - self._began)}."]
         ledger = Path(self._dag.ledger[2])
-        if ledger.exists() and ledger.stat().st_mtime >= self._began:
+        if ledger.exists() and ledger.stat().st_mtime > self._began - TICK:
             claims = json.loads(ledger.read_text(encoding="utf-8"))["claims"].values()
             counts = Counter(claim["verdict"] for claim in claims)
             verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
@@ -120,8 +121,9 @@ class Screen:
         if not known:
             return
         typical = sum(known.values()) / len(known)
+        known_jobs = self._dag.every_job
         for job in self._workflow.dag.needrun_jobs():
-            runs = [self._dag.jobs[file].spec for file in job.output if file in self._dag.jobs]
+            runs = [known_jobs[file].spec for file in job.output if file in known_jobs]
             if runs:
                 keys = [(run["experiment"], run["run"], *run["seeds"]) for run in runs]
                 yield self._workflow.dag.jobid(job), sum(known.get(key, typical) for key in keys)

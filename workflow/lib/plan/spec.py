@@ -19,10 +19,14 @@ import jsonschema
 from workflow.lib.common import store
 from workflow.lib.common.choices import check_choice
 from workflow.lib.common.paths import ROOT, WORKFLOW
-from workflow.lib.plan.devices import check_devices
+from workflow.lib.plan import tuning
 
-SCALES = ("smoke", "laptop", "paper")
-FIRST_TUNING_SEED = 1000  # reporting seeds are below
+SCALES = ("smoke", "pilot", "laptop", "paper")
+PILOT = "pilot"  # the settings of laptop scale on a few seeds that are never reported
+FIRST_SEED = 100  # of those that results rest on
+FIRST_TUNING_SEED = 1000  # of those that settings are chosen on: never reported
+FIRST_PILOT_SEED = 1100
+PILOT_SEEDS = 8  # of a run, at most
 PARTS = ("task", "estimator", "protocol")
 FOLDERS = {
     "task": "tasks",
@@ -30,25 +34,6 @@ FOLDERS = {
     "protocol": "workflow/lib/protocols",
 }
 NOT_NAMED = ("base", "telescoping")  # the contract, and a wrapper of tasks
-
-
-class Knobs(NamedTuple):
-    """The knobs of `snakemake --config`.
-
-    Attributes:
-        scale: one of `SCALES`, or "published".
-        experiments: names of experiments.
-        seeds: number of seeds in place of the experiments' own, or None.
-        devices: that the particles of a job are spread over.
-        device: "cpu", "gpu", or "auto": a card if there is one. Runs that a card does not help
-            are on the CPU all the same.
-    """
-
-    scale: str
-    experiments: tuple[str, ...]
-    seeds: int | None
-    devices: int = 1
-    device: str = "auto"
 
 
 class Job(NamedTuple):
@@ -83,49 +68,12 @@ def sha256(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(spec).encode()).hexdigest()
 
 
-def read_knobs(config: Mapping[str, Any]) -> Knobs:
-    """Check the knobs of `snakemake --config` and return them.
-
-    Args:
-        config: {knob: value}, with every knob of config/default.yaml, but for `devices` and
-            `device`, which have the defaults of `Knobs`.
-
-    Raises:
-        ValueError: an unknown knob, a value of a wrong type, or an unknown experiment.
-    """
-    schema = _schema("config")
-    for knob in config:
-        check_choice("--config knob", knob, tuple(schema["properties"]))
-    check_schema(dict(config), "config", "--config")
-    check_seeds(config["seeds"])
-    where = {name: config[name] for name in ("devices", "device") if name in config}
-    check_devices(where.get("devices", 1))
-    chosen = config["experiments"]
-    names = experiments() if chosen == "all" else tuple(sorted(set(chosen.split(","))))
-    for name in names:
-        check_choice("experiment", name, experiments())
-    if config["scale"] not in SCALES and (chosen != "all" or config["seeds"]):
-        raise ValueError(
-            f"scale={config['scale']} has the experiments and seeds that were published; "
-            "leave experiments= and seeds= out"
-        )
-    return Knobs(config["scale"], names, config["seeds"] or None, **where)
-
-
-def check_seeds(seeds: Any) -> None:
-    """Raise ValueError, one line, unless `seeds` is a number of them; 0 is everyone's own."""
-    if type(seeds) is not int or not 0 <= seeds <= FIRST_TUNING_SEED:
-        raise ValueError(
-            f"seeds={seeds} must be a whole number, written with digits alone, from 0 (the "
-            f"experiments' own) to {FIRST_TUNING_SEED}: from there on, seeds are for tuning"
-        )
-
-
 def modules(spec: Mapping[str, Any]) -> list[str]:
     """Return the dotted names of the modules that make a job's rows, with all that they import.
 
     They are the script that runs the job, and what the script imports by name: the job's task,
-    protocol and estimator, and the learned optimizer if the job trains with one.
+    protocol and estimator, the one that it is timed against, and the learned optimizer if the job
+    trains with one.
 
     Args:
         spec: the job's specification.
@@ -133,6 +81,8 @@ def modules(spec: Mapping[str, Any]) -> list[str]:
     names = ["workflow.scripts.run", f"tasks.{spec['task']['name']}"]
     names += [f"workflow.lib.protocols.{spec['protocol']['name']}"]
     names += [f"estimators.{spec['estimator']['name']}"] if spec["estimator"] else []
+    args = spec["protocol"]["args"]
+    names += [f"estimators.{args['against']}"] if "against" in args else []
     return names + (["tasks.learned_optimizer"] if "trained" in spec else [])
 
 
@@ -142,9 +92,32 @@ def experiments() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (WORKFLOW / "config/experiments").glob("*.yaml")))
 
 
+@functools.cache
+def tunings(names: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the names of tuning experiments, sorted: `{name}_tuning` tunes experiment `name`.
+
+    They are the files of workflow/config/tuning.
+
+    Args:
+        names: experiments; default: all of them.
+    """
+    stems = sorted(path.stem for path in (WORKFLOW / "config/tuning").glob("*.yaml"))
+    return tuple(stem + tuning.ENDING for stem in stems if names is None or stem in names)
+
+
+def tuned_for(name: str) -> str:
+    """Return the experiment that a tuning experiment tunes for; another experiment is itself."""
+    return name.removesuffix(tuning.ENDING) if name in tunings() else name
+
+
+def keeps(name: str) -> str:
+    """Return why an experiment keeps its constants, whatever this tuning chooses; or ""."""
+    return _load(name).get("keeps", "")
+
+
 def accelerated(name: str) -> bool:
     """Return whether a card helps an experiment: where it runs is no setting of its runs."""
-    return _load(name).get("accelerate", False)
+    return _load(tuned_for(name)).get("accelerate", False)
 
 
 def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = None) -> list[Job]:
@@ -152,7 +125,7 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 
     Args:
         scale: one of `SCALES`.
-        names: experiments; default: all of them.
+        names: experiments, or tunings; default: all experiments.
         seeds: number of seeds, in place of the experiments' own.
 
     Raises:
@@ -165,9 +138,13 @@ def jobs(scale: str, names: tuple[str, ...] | None = None, seeds: int | None = N
 def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
     """Yield the jobs of one experiment: every run, its seeds in blocks of `seeds_per_job`."""
     for run, settings in _runs(name, scale).items():
-        own, block, tuning = (settings.pop(key) for key in ("seeds", "seeds_per_job", "tuning"))
-        start = FIRST_TUNING_SEED if tuning else 0
-        total = own if tuning else seeds or own  # a choice rests on all of its seeds
+        own, block = settings.pop("seeds"), settings.pop("seeds_per_job")
+        if name in tunings():
+            start, total = FIRST_TUNING_SEED, own  # a choice rests on all of its seeds
+        elif scale == PILOT:
+            start, total = FIRST_PILOT_SEED, seeds or min(own, PILOT_SEEDS)
+        else:
+            start, total = _load(name).get("first_seed", FIRST_SEED), seeds or own
         for first in range(start, start + total, block):
             last = min(first + block, start + total) - 1
             spec = {"experiment": name, "run": run, "scale": scale, "seeds": [first, last]}
@@ -177,11 +154,14 @@ def _experiment_jobs(name: str, scale: str, seeds: int | None) -> Iterator[Job]:
 
 @functools.cache
 def _load(name: str) -> dict[str, Any]:
-    """Return the content of an experiment file, checked against its schema."""
-    check_choice("experiment", name, experiments())
-    path = WORKFLOW / "config/experiments" / f"{name}.yaml"
-    content = store.read_yaml(path)
-    check_schema(content, "experiment", path.name)
+    """Return the content of the file of an experiment, or of a tuning, checked by its schema."""
+    check_choice("experiment", name, experiments() + tunings())
+    if name in tunings():
+        kind, path = "tuning", f"tuning/{tuned_for(name)}.yaml"
+    else:
+        kind, path = "experiment", f"experiments/{name}.yaml"
+    content = store.read_yaml(WORKFLOW / "config" / path)
+    check_schema(content, kind, path)
     return content
 
 
@@ -191,6 +171,9 @@ def _runs(name: str, scale: str) -> dict[str, dict[str, Any]]:
     Settings of the scale override those of the experiment; those of a run override both, and those
     of the scale for the run override all.
     """
+    scale = "laptop" if scale == PILOT else scale
+    if name in tunings():
+        return tuning.runs(name, _load(name), scale, _runs(tuned_for(name), scale))
     experiment = _load(name)
     override = experiment.get("scales", {}).get(scale, {})
     unknown = set(override.get("runs", {})) - set(experiment["runs"])
@@ -207,10 +190,8 @@ def _runs(name: str, scale: str) -> dict[str, dict[str, Any]]:
                 "data": chosen.get("data"),
                 "seeds": chosen["seeds"],
                 "seeds_per_job": chosen["seeds_per_job"],
-                "tuning": chosen.get("tuning", False),
             }
-            optional = ("tuned", "trained", "sweep")
-            runs[member] |= {key: chosen[key] for key in optional if key in chosen}
+            runs[member] |= {key: chosen[key] for key in ("trained", "sweep") if key in chosen}
     return runs
 
 
@@ -263,9 +244,9 @@ def known(kind: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in files if file.stem not in NOT_NAMED))
 
 
-def check_schema(content: Any, schema: str, source: str) -> None:
-    """Raise ValueError, one line, if `content` does not fit schemas/{schema}.schema.yaml."""
-    validator = jsonschema.Draft202012Validator(_schema(schema))
+def check_schema(content: Any, kind: str, source: str) -> None:
+    """Raise ValueError, one line, if `content` does not fit schemas/{kind}.schema.yaml."""
+    validator = jsonschema.Draft202012Validator(schema(kind))
     error = jsonschema.exceptions.best_match(validator.iter_errors(content))
     if error is not None:
         where = error.json_path.removeprefix("$").removeprefix(".") or "top level"
@@ -273,7 +254,7 @@ def check_schema(content: Any, schema: str, source: str) -> None:
 
 
 @functools.cache
-def _schema(name: str) -> dict[str, Any]:
+def schema(name: str) -> dict[str, Any]:
     """Return a JSON schema."""
     path = WORKFLOW / "schemas" / f"{name}.schema.yaml"
     return store.read_yaml(path)

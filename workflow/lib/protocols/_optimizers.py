@@ -23,7 +23,7 @@ class Optimization:
     Attributes:
         outer_steps: updates of θ.
         optimizer: one of `OPTIMIZERS`; "momentum" is SGD with momentum, Adam's b2 is 0.999.
-        learning_rate: α; all optimizers but "learned" need it. It may be traced, unless it decays.
+        learning_rate: α; all optimizers but "learned" need it. It may be traced.
         b1: b1 of Adam, or the momentum of "momentum".
         clip_norm: gradients with a larger norm are scaled down to it; None: none are.
         cosine_decay: whether α falls to 0 over the `outer_steps`, as a cosine does.

@@ -1,4 +1,4 @@
-"""Protocol: count what an estimator needs: perturbations, arrays, and the code of its own file.
+"""Protocol: count what an estimator needs: perturbations, and arrays of them.
 
 The estimator runs at a frozen θ on an inner problem that only records the parameters which each
 particle uses. The counts do not depend on the random numbers. Metrics:
@@ -6,11 +6,9 @@ particle uses. The counts do not depend on the random numbers. Metrics:
 * `perturbations`: different perturbations of a particle in one inner problem, the most of any;
 * `numbers_drawn`: random numbers in the different perturbations of all pairs in one inner problem;
 * `arrays_kept`: arrays of one number per pair and parameter that the state holds between unrolls;
-* `arrays_in_use`: these, and the arrays of that size that an update is given beside the state;
-* `statements`, `lines`: of the estimator's file, without docstrings, comments and blank lines.
+* `arrays_in_use`: these, and the arrays of that size that an update is given beside the state.
 """
 
-import ast
 import dataclasses
 import math
 from typing import Any
@@ -22,7 +20,6 @@ from jax.flatten_util import ravel_pytree
 
 from estimators.base import Estimator, check_horizon
 from tasks.base import Array, Key, Task, Theta, stream
-from workflow.lib.common.paths import ROOT
 from workflow.lib.protocols._build import Factory
 from workflow.lib.protocols._checkpoint import Checkpoint
 from workflow.lib.protocols._compute import Program, timings
@@ -31,20 +28,12 @@ from workflow.lib.protocols._rows import OK, Outcome, tidy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Hyperparameters.
-
-    Attributes:
-        file: the estimator's file, relative to the repository.
-    """
-
-    file: str
+    """There are no hyperparameters."""
 
     def check(self, task: Task, factory: Factory | None) -> None:
-        """Raise ValueError if there is no estimator, no such file, or no horizon."""
+        """Raise ValueError if there is no estimator, or no horizon."""
         if factory is None:
             raise ValueError("a footprint is that of an estimator; name one")
-        if not (ROOT / self.file).is_file():
-            raise ValueError(f"file={self.file} does not exist; it is relative to the repository")
         check_horizon(task, "the footprint")
 
     def particle_steps(self, task: Task, factory: Factory | None) -> int:
@@ -64,9 +53,9 @@ def run(
             `chunk_size`.
         seeds: every seed gets the same counts.
         checkpoint: not used: a job takes a second.
-        config: hyperparameters.
+        config: has none.
     """
-    del checkpoint
+    del checkpoint, config
     recorder = _recorder(task)
     estimator = factory(recorder)
     key = jax.random.key(seeds[0])
@@ -78,7 +67,6 @@ def run(
         "perturbations": max(each),
         "numbers_drawn": seen.shape[1] * sum(each),
         **_arrays(estimator, key, theta, seen.shape[1] * seen.shape[-1]),
-        **code_size((ROOT / config.file).read_text(encoding="utf-8")),
     }
     place = {"outer_step": 0, "cell": 0, "inner_steps": 0}
     point = {name: np.full(len(seeds), value) for name, value in (place | counts).items()}
@@ -117,30 +105,3 @@ def _arrays(estimator: Estimator, key: Key, theta: Theta, size: int) -> dict[str
     kept = count(jax.eval_shape(estimator.init, key, theta).memory)
     given = count(jax.eval_shape(estimator.sample, key, theta))
     return {"arrays_kept": kept, "arrays_in_use": kept + given}
-
-
-def code_size(source: str) -> dict[str, int]:
-    """Return the statements and the lines of Python code, without docstrings and comments."""
-    # A docstring is a text that is the first statement of a module, class or function.
-    tree = ast.parse(source)
-    bodies = [node for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
-    documented = [node for node in bodies if not isinstance(node, ast.If | ast.For | ast.With)]
-    texts = {node.body[0] for node in documented if _is_text(node.body)}
-    statements = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n not in texts]
-    silent = {line for text in texts for line in range(text.lineno, text.end_lineno + 1)}
-    lines = [
-        number
-        for number, line in enumerate(source.splitlines(), start=1)
-        if line.split("#")[0].strip() and number not in silent
-    ]
-    return {"statements": len(statements), "lines": len(lines)}
-
-
-def _is_text(body: list[ast.stmt]) -> bool:
-    """Return whether a body begins with a docstring."""
-    first = body[0] if body else None
-    return (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    )

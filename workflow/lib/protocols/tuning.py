@@ -37,21 +37,22 @@ class Config:
         outer_steps: updates of θ in each cell.
         optimizer: "sgd", "momentum" or "adam".
         b1: of Adam, or the momentum.
+        clip_norm: as in `Optimization`.
+        cosine_decay: as in `Optimization`.
     """
 
     grid: Mapping[str, Sequence[float]]
     outer_steps: int
     optimizer: str
     b1: float = 0.9
+    clip_norm: float | None = None
+    cosine_decay: bool = False
 
     def optimization(self, learning_rate: float | Array) -> Optimization:
         """Return how θ is moved in a cell with this learning rate, which may be traced."""
-        return Optimization(
-            outer_steps=self.outer_steps,
-            optimizer=self.optimizer,
-            learning_rate=learning_rate,
-            b1=self.b1,
-        )
+        others = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del others["grid"]
+        return Optimization(learning_rate=learning_rate, **others)
 
     def check(self, task: Task, factory: Factory | None) -> None:
         """Raise ValueError if a hyperparameter is out of its range, or there is no estimator."""

@@ -7,6 +7,8 @@ updates. Of cells that are still equal it chooses the first. Tuning seeds start 
 never reported.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -55,6 +57,11 @@ def choose(grid: pd.DataFrame) -> dict[str, Values]:
         }
         for _, row in grid[grid["chosen"]].iterrows()
     }
+
+
+def same(one: float, other: float) -> bool:
+    """Return whether two values of a hyperparameter are one: tables round what was traced."""
+    return math.isclose(one, other, rel_tol=1e-5)
 
 
 def _mean(values: pd.Series) -> float:

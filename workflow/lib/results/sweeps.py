@@ -6,6 +6,10 @@ import pandas as pd
 ONE_WINDOW = ("es_single", "full_es")  # one perturbation for the whole inner problem
 
 
+class MissingRows(ValueError):
+    """A table lacks a run, or a metric of it."""
+
+
 def members(table: pd.DataFrame, sweep: str) -> pd.DataFrame:
     """Return the runs of a sweep, one row each, sorted by unrolls and `resample_every`.
 
@@ -22,7 +26,7 @@ def members(table: pd.DataFrame, sweep: str) -> pd.DataFrame:
     """
     rows = table[table["sweep"] == sweep].drop_duplicates("run")
     if rows.empty:
-        raise ValueError(f"no run of the sweep '{sweep}' in '{table['experiment'].iloc[0]}'")
+        raise MissingRows(f"no run of the sweep '{sweep}' in '{table['experiment'].iloc[0]}'")
     horizon = (rows["inner_steps"] / rows["num_particles"]).round()
     every = rows["resample_every"].fillna(1)
     shared = np.where(rows["estimator"].isin(ONE_WINDOW), horizon, rows["truncation"] * every)

@@ -59,7 +59,7 @@ def load_runs(paths: Iterable[Path]) -> tuple[pd.DataFrame, list[dict[str, Any]]
         The rows of all files, with the columns `DESCRIPTION`, seed, status, `POINT`, inner_steps
         and value, sorted by run, metric, outer step, cell and seed; and one dict for each job: its
         run, its seeds, the number of seeds with each status, one hash of its code and data sets,
-        the hyperparameters that tuning chose for it, and `JOB_FIELDS` of its sidecar.
+        and `JOB_FIELDS` of its sidecar.
 
     Raises:
         FileNotFoundError: a run file or its sidecar is missing.
@@ -95,7 +95,6 @@ def _load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             "seeds": sidecar["spec"]["seeds"],
             "status": dict(Counter(sidecar["status"].values())),
             "code_sha256": specs.sha256({"code": sidecar["code"], "data": sidecar["data"]}),
-            "tuned": sidecar.get("tuned", {}),
             "devices": sidecar.get("devices", 1),
             **{name: sidecar[name] for name in JOB_FIELDS},
         }
@@ -113,7 +112,7 @@ def _describe(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) -> pd.Da
             f"{path} and its sidecar disagree about seeds {sorted(strangers)}; delete both, rerun"
         )
     spec = sidecar["spec"]
-    hyperparameters = (spec["estimator"] or {"args": {}})["args"] | sidecar.get("tuned", {})
+    hyperparameters = (spec["estimator"] or {"args": {}})["args"]
     known = {name: hyperparameters.get(name) for name in HYPERPARAMETERS}
     columns = {name: np.nan if value is None else float(value) for name, value in known.items()}
     columns |= {"scale": spec["scale"], "data": spec["data"] or "", "sweep": spec.get("sweep", "")}
