@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from workflow.lib.report import style
 
 EXPERIMENT = "influence_balancing"
-LIMITS = (1e-14, 1e14)  # the paper's axis, but for a decade; float32 ends near 1e-12
+LIMITS = (1e-14, 1e14)  # the paper's axis, but for a decade
+FLOOR = 1e-12  # below it the loss is rounding of float32
 METHODS = {  # run -> what the estimator's own look does not say
     "tbptt_k1": {"label": "TBPTT, K = 1", "linestyle": "-"},
     "tbptt_k10": {"label": "TBPTT, K = 10", "linestyle": "--"},
@@ -47,7 +48,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     panels[0].set_ylabel("Loss after 500 inner steps")
     panels[1].set_ylabel("")
     shown = pd.concat(drawn, ignore_index=True)
-    style.footer(figure, shown, "diverged: ends above its start, arrow: median leaves the axis")
+    style.footer(figure, shown, "diverged: ends above its start; arrow: median leaves the axis")
     return figure, shown
 
 
@@ -72,6 +73,8 @@ def _panel(panel: Axes, table: pd.DataFrame, name: str, runs: style.Looks) -> pd
     rows = style.select(table, runs, "meta_loss")
     looks = style.looks(rows, runs)
     style.curves(panel, rows, "outer_step", looks, limits=LIMITS)
+    panel.axhspan(LIMITS[0], FLOOR, color="0.93", zorder=0)
+    panel.text(20, LIMITS[0] * 2, "float32 rounding", color="0.4", fontsize=5, va="bottom")
     panel.set_yscale("log")
     panel.set_ylim(*LIMITS)
     panel.set_xlabel("Outer step")

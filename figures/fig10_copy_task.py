@@ -1,7 +1,7 @@
 """Figure 10: the longest string that an LSTM copies, against tokens, when ES estimators train it.
 
 Thin lines are seeds, thick lines their median at each log point. Truncated ES with its two
-truncations K differs by dash; dotted lines lie at K.
+truncations K differs by dash and shade; dotted lines lie at K.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ EXPERIMENT = "copy_task"
 X, Y = "tokens", "longest_copied"
 RUNS = ("truncated_es_short", "truncated_es_long", "pes", "es_gen", "es_single")
 DASHES = {"short": "-", "long": "--"}
+SHADES = {"short": 2, "long": 1}  # its own colour, and a darker one
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -56,7 +57,7 @@ def draw_runs(
     middle = shown.groupby(["run", "outer_step"], sort=False)[[X, Y]].median().reset_index()
     style.curves(panel, middle, X, looks, y=Y, band=None, lw=1.6, **step)
     panel.set(xlabel="Tokens ingested (time steps × batch)", ylabel="Longest string copied")
-    panel.set_xlim(0, limit)
+    panel.set_xlim(0, 1.03 * limit)
     panel.set_ylim(bottom=0)
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -80,4 +81,13 @@ def _tell_truncations(panel: Axes, shown: pd.DataFrame, looks: dict[str, dict]) 
         if kind in DASHES:
             looks[run]["label"] += f", K = {truncation:.0f}"
             looks[run]["linestyle"] = DASHES[kind]
+            looks[run]["color"] = sns.blend_palette(["black", looks[run]["color"]], 3)[SHADES[kind]]
             panel.axhline(truncation, color=looks[run]["color"], lw=0.6, ls=":")
+            place = {"ha": "left", "va": "bottom", "fontsize": 5, "color": looks[run]["color"]}
+            panel.text(
+                0.01,
+                truncation,
+                f"K = {truncation:.0f}",
+                **place,
+                transform=panel.get_yaxis_transform(),
+            )

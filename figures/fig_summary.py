@@ -15,6 +15,7 @@ PANELS = {
     "probability": ("(b) Probability of improvement", "P(ES-Single ends better)", 0.5),
 }
 HEIGHT_PER_ROW = 0.17
+LINEAR, TICKS = 0.05, (-0.5, -0.1, 0.0, 0.05, 0.2, 1.0)
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -33,6 +34,10 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     figure, panels = style.subplots(2, style.PAGE_WIDTH, height)
     for panel, measure in zip(panels, PANELS, strict=True):
         _rows(panel, summary, measure)
+    # Most improvements are small beside the largest: linear around 0, logarithmic beyond.
+    panels[0].set_xscale("symlog", linthresh=LINEAR)
+    panels[0].set_xticks(TICKS, map("{:g}".format, TICKS))
+    panels[0].minorticks_off()
     panels[1].set(xlim=(-0.02, 1.02), yticklabels=[])
     data = pd.concat([rows[["scale", "data"]].drop_duplicates() for rows in seeds.values()])
     counts = results.groupby(["task", "pair"])["seed"].nunique()

@@ -28,6 +28,15 @@ EXPERIMENT:
   better: lower
   pairs: [[es_single, pes]]
 """
+STATEMENT = (
+    "S112: {says: It gets low, where: nowhere, kind: empirical, tests: [tests/test_rooms.py]}\n"
+)
+TUNING = """
+grid: {learning_rate: [0.001, 0.01, 0.1]}
+seeds: 2
+seeds_per_job: 2
+runs: {pes: {}, es_single: {}}
+"""
 FIGURES = "workflow/config/figures.yaml"
 IN_THE_SUMMARY = "    - copy_task\n"  # the first of the experiments of fig_summary
 
@@ -40,6 +49,18 @@ EXPERIMENT_rows:
     rows.txt: "HASH"
 """
 ROWS = b"1 2 3\n4 5 6\n7 8 9\n"
+
+
+def add_statement(folder: Path, experiment: str) -> None:
+    """Add a statement of the paper, which a test is about."""
+    del experiment
+    with (folder / "workflow/config/statements.yaml").open("a") as file:
+        file.write(STATEMENT)
+
+
+def add_tuning(folder: Path, experiment: str) -> None:
+    """Add the tuning of both runs of the experiment."""
+    (folder / f"workflow/config/tuning/{experiment}.yaml").write_text(TUNING)
 
 
 def add_statistic(folder: Path, experiment: str) -> None:

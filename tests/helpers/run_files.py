@@ -27,10 +27,12 @@ def write_run(
     inner_steps: int | None = None,
     hyperparameters: Mapping[str, float] | None = None,
     sweep: str = "",
+    every: int = 10,
 ) -> Path:
     """Write one run file and its sidecar, and return the file's path.
 
-    `values` maps a metric to [seeds, log points], or to [seeds, cells] for a `landscape`.
+    `values` maps a metric to [seeds, log points], or to [seeds, cells] for a `landscape`; log
+    points are `every` outer steps apart.
     """
     seeds, points = next(iter(values.values())).shape
     status = status or ["ok"] * seeds
@@ -46,7 +48,7 @@ def write_run(
                 "run": run,
                 "estimator": estimator,
                 "seed": np.repeat(numbers, points),
-                "outer_step": np.tile(0 * place if landscape else 10 * place, seeds),
+                "outer_step": np.tile(0 * place if landscape else every * place, seeds),
                 "cell": np.tile(at if landscape else 0 * place, seeds),
                 "inner_steps": np.tile(steps, seeds),
                 "metric": metric,

@@ -20,19 +20,19 @@ runs:
   mine: {estimator: {name: mine, num_particles: 4, sigma: 0.01, truncation: 1}}
 """
 RUNS = ("pes", "es_single", "mine")
-MESSAGE = "Runs: small_0_1, 3 jobs in one process"
-LOG = "results/smoke/logs/small_0_1.log"
+MESSAGE = "Runs: small_100_101, 3 jobs in one process"
+LOG = "results/smoke/logs/small_100_101.log"
 FOLDER = "results/smoke/runs"
 COMMAND = ("snakemake", "--cores", "1", "--config", "scale=smoke")
 NO_NETWORK = ("unshare", "--net")
 
 
 def parquet(run):
-    return f"{FOLDER}/small/{run}/seeds-0-1.parquet"
+    return f"{FOLDER}/small/{run}/seeds-100-101.parquet"
 
 
 def sidecar(run):
-    return f"{FOLDER}/small/{run}/seeds-0-1.json"
+    return f"{FOLDER}/small/{run}/seeds-100-101.json"
 
 
 def contents(folder):

@@ -11,7 +11,12 @@ from tests.helpers.synthetic_optimizers import (
     learned_optimizer_transfer,
     loss_surface,
 )
-from tests.helpers.synthetic_variance import meta_gradient, variance_es_gen, variance_unrolls
+from tests.helpers.synthetic_variance import (
+    meta_gradient,
+    truncation_sweep,
+    variance_es_gen,
+    variance_unrolls,
+)
 
 __all__ = [
     "aggregated",
@@ -19,6 +24,7 @@ __all__ = [
     "learned_optimizer_transfer",
     "loss_surface",
     "meta_gradient",
+    "truncation_sweep",
     "variance_es_gen",
     "variance_unrolls",
     "write_run",
@@ -108,6 +114,7 @@ def _schedule(
     for run, end in runs.items():
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
+        values["best_meta_loss"] = np.minimum.accumulate(values["meta_loss"], axis=1)
         options = {"estimator": family or run.removesuffix("_slow"), "data": data}
         paths.append(write_run(folder, name, run, values, **options))
     return paths
@@ -222,6 +229,10 @@ def quadratic_bias(folder: Path, seeds: int = 200, name: str = "quadratic_bias")
         values = {"relative_bias": bias + noise[0], "variance": 1 + noise[1]}
         values |= {"squared_bias": bias**2 + noise[2]}
         paths.append(write_run(folder, name, run, values, estimator=run))
+    for parameters in (3, 7, 15, 31):
+        values = {"variance": (parameters + 1) * (1 + noise[1])}
+        run, options = f"parameters_{parameters}", {"estimator": "es_single", "sweep": "parameters"}
+        paths.append(write_run(folder, name, run, values, **options))
     return paths
 
 
@@ -251,16 +262,15 @@ def copy_task(folder: Path, seeds: int = 4) -> list[Path]:
 
 def estimator_footprint(folder: Path) -> list[Path]:
     """Write the counts of ES-Single and PES."""
-    names = (
-        "perturbations",
-        "numbers_drawn",
-        "arrays_kept",
-        "arrays_in_use",
-        "statements",
-        "lines",
-    )
+    names = ("perturbations", "numbers_drawn", "arrays_kept", "arrays_in_use")
     paths = []
-    for run, counts in (("es_single", (1, 10, 1, 1, 7, 14)), ("pes", (10, 100, 1, 2, 12, 12))):
+    for run, counts in (("es_single", (1, 10, 1, 1)), ("pes", (10, 100, 1, 2))):
         values = {name: np.array([[count]]) for name, count in zip(names, counts, strict=True)}
         paths.append(write_run(folder, "estimator_footprint", run, values, estimator=run))
+    for units in (4, 16, 64):
+        values = {"seconds_ratio": np.linspace(0.5, 0.6, 8)[:, None]}
+        options = {"estimator": "es_single", "sweep": "seconds"}
+        paths.append(
+            write_run(folder, "estimator_footprint", f"seconds_{units}", values, **options)
+        )
     return paths

@@ -97,3 +97,28 @@ def meta_gradient(folder: Path, seeds: int = 8) -> list[Path]:
     values = {"meta_loss": (rate + 1)[None] ** 2 + 1, "log10_initial_lr": rate[None]}
     paths.append(write_run(folder, name, "landscape", values, data=data, landscape=True))
     return paths
+
+
+def truncation_sweep(folder: Path, seeds: int = 6) -> list[Path]:
+    """Write every run of the sweep: PES ends the higher, and is the noisier, the more unrolls."""
+    name, paths = "truncation_sweep", []
+    jitter = np.linspace(0.95, 1.05, seeds)[:, None]
+    falls = 1000 * np.exp(-np.arange(13))
+    families = {
+        "full_es": (0.0, (1000,)),
+        "es_single": (0.0, (1, 10, 100)),
+        "pes": (0.2, (1, 10, 100)),
+    }
+    for family, (power, truncations) in families.items():
+        for truncation in truncations:
+            worse = (1000 / truncation) ** power
+            options = {"estimator": family, "data": "mnist"}
+            options["hyperparameters"] = {"truncation": truncation, "num_particles": 10}
+            run = family if family == "full_es" else f"{family}_k{truncation}"
+            values = {"meta_loss": jitter * (400 * worse + falls)}
+            paths.append(write_run(folder, name, run, values, every=1000 // truncation, **options))
+            if family != "full_es":
+                options |= {"sweep": f"variance_{family}", "inner_steps": 10_000}
+                run, noise = f"variance_{family}_{truncation}", {"variance": jitter * worse**5}
+                paths.append(write_run(folder, name, run, noise, **options))
+    return paths

@@ -1,7 +1,8 @@
 """Publish a finished run: copy its tables, figures and claims to results/published.
 
 A run is refused if it is unfinished, if a file of it is not what its hash says, or if it was made
-with code that is not committed. Once it is published, README.md and ARTIFACT.md are refreshed.
+with code that is not committed, or if claims or settings of laptop scale are not those of the
+frozen plan. Once it is published, README.md and ARTIFACT.md are refreshed.
 """
 
 import sys
@@ -16,7 +17,11 @@ from workflow.lib.report import parts, publication
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; `arguments` defaults to that of the process."""
-    scale = parser("publish", __doc__, scales=spec.SCALES).parse_args(arguments).scale
+    scale = (
+        parser("publish", __doc__, scales=[scale for scale in spec.SCALES if scale != spec.PILOT])
+        .parse_args(arguments)
+        .scale
+    )
     dag = Dag.from_config({"scale": scale, "experiments": "all", "seeds": 0})
     with errors_in_one_line("publish"):
         reason = publication.refusal(scale, dag, ROOT)

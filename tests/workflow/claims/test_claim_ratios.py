@@ -55,23 +55,6 @@ def test_compute_to_match_is_a_share_of_all_compute():
     assert estimate.n == 2
 
 
-def test_end_over_best_is_one_for_a_path_that_ends_at_its_lowest():
-    rows = seeds_of("a", {0: [8.0, 4.0, 2.0], 1: [8.0, 2.0, 8.0]})
-    estimate = statistics.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
-    assert estimate.interval.value == pytest.approx(math.sqrt(1 * 4))
-    rows = seeds_of("a", {0: [8.0, 2.0, math.nan]}, status="diverged")
-    estimate = statistics.end_over_best(rows, 0.05, run="a", metric="loss", ceiling=100.0)
-    assert estimate.interval.value == pytest.approx(50.0)
-
-
-def test_path_length_ratio_sums_changes_whatever_the_order_of_the_rows():
-    rows = both({0: [0.0, 1.0, 2.0, 2.0]}, {0: [0.0, 3.0, -1.0, 0.0]}).sample(
-        frac=1, random_state=1
-    )
-    estimate = statistics.path_length_ratio(rows, 0.05, **PAIR, ceiling=100.0)
-    assert estimate.interval.value == pytest.approx(2 / 8)
-
-
 def test_end_value_difference_is_paired():
     rows = both({0: [5.0], 1: [9.0], 2: [1.0]}, {1: [6.0], 0: [4.0], 7: [0.0]})
     estimate = statistics.end_value_difference(rows, 0.05, **PAIR)
@@ -85,22 +68,6 @@ def test_end_value_difference_is_paired():
 def test_runs_without_a_common_seed_are_named():
     with pytest.raises(ValueError, match="share no seed"):
         statistics.end_value_ratio(both({0: [1.0]}, {1: [1.0]}), 0.05, **PAIR, ceiling=1.0)
-
-
-def test_late_change_counts_from_half_way_through():
-    rows = seeds_of("a", {0: [0.0, 3.0, 4.0, 4.0, 4.5], 1: [0.0, 9.0, 1.0, 2.0, 2.5]})
-    estimate = statistics.late_change(rows, 0.05, run="a", metric="loss")
-    assert (estimate.interval.value, estimate.n) == (1.0, 2)
-    rows = seeds_of("a", {0: [0.0, 1.0, 1.0], 1: [0.0, 1.0, math.nan]})
-    estimate = statistics.late_change(rows, 0.05, run="a", metric="loss")
-    assert estimate.interval.value == math.inf
-    assert math.isnan(estimate.interval.low)
-
-
-def test_end_value_minus_truncation():
-    rows = seeds_of("a", {0: [0.0, 5.0], 1: [0.0, 4.0]}).assign(truncation=4.0)
-    estimate = statistics.end_value_minus_truncation(rows, 0.05, run="a", metric="loss")
-    assert (estimate.interval.value, estimate.n) == (0.5, 2)
 
 
 def test_end_spread_difference_is_that_of_mean_distances_from_the_medians():
@@ -118,14 +85,3 @@ def test_end_spread_difference_is_that_of_mean_distances_from_the_medians():
     )
     assert estimate.interval.value == 0.5
     assert np.isnan(estimate.interval.low)
-
-
-def test_steady_share_difference_counts_late_values_near_the_lowest_of_both():
-    """The lowest is -100: what is at most -95 is near. From half way on there are three points."""
-    rows = both(
-        {0: [0.0, -99.0, -96.0, -94.0, -95.0], 1: [0.0, 0.0, -96.0, -97.0, -98.0]},
-        {0: [0.0, -100.0, -94.0, -94.0, -94.0], 1: [0.0, 0.0, np.nan, -99.0, 0.0]},
-    )
-    estimate = statistics.steady_share_difference(rows, 0.05, **PAIR, margin=0.05)
-    assert estimate.interval.value == pytest.approx(((2 / 3 - 0) + (1 - 1 / 3)) / 2)
-    assert estimate.n == 2

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from tests.helpers.made_up_seeds import seeds_of
-from workflow.lib.claims import statistics
+from workflow.lib.claims import stability, statistics
 from workflow.lib.claims.seed_values import at_equal_compute
 
 PAIR = {"run": "a", "reference": "b", "metric": "loss"}
-LOSSES = {0: [5.0, 4.0, 3.0, 2.0, 1.0]}  # goes on falling
+LOSSES = {0: [5.0, 4.0, 3.0, 2.0]}  # goes on falling
 
 
 def pair(cost, **columns):
@@ -18,10 +18,10 @@ def pair(cost, **columns):
 
 @pytest.mark.parametrize(
     ("cost", "ends"),
-    [(4, (1.0, 1.0)), (5, (1.0, 2.0)), (8, (1.0, 3.0)), (2, (3.0, 1.0))],
+    [(4, (2.0, 2.0)), (5, (2.0, 3.0)), (8, (2.0, 4.0)), (2, (4.0, 2.0))],
 )
 def test_the_costlier_run_ends_earlier(cost, ends):
-    """16 inner steps are 4 log points of `a`, and 16 / cost of `b`, rounded down."""
+    """12 inner steps are 3 log points of `a`, and 12 / cost of `b`, rounded down."""
     first, second = ends
     statistic = statistics.end_value_ratio(pair(cost), 0.05, **PAIR, ceiling=10.0)
     assert statistic.interval.value == pytest.approx(first / second)
@@ -31,27 +31,27 @@ def test_the_costlier_run_ends_earlier(cost, ends):
     assert statistic.interval.value == (0.5 if first == second else float(first < second))
 
 
-def test_averages_and_paths_stop_at_equal_compute():
-    """With twice the cost, `b` has the losses 4 and 3 where `a` has 4, 3, 2 and 1."""
-    statistic = statistics.average_ratio(pair(8), 0.05, **PAIR, ceiling=10.0)
-    assert statistic.interval.value == pytest.approx(2.5 / 3.5)
-    statistic = statistics.path_length_ratio(pair(8), 0.05, **PAIR, ceiling=10.0)
-    assert statistic.interval.value == pytest.approx(4 / 2)
+def test_averages_and_spreads_stop_at_equal_compute():
+    """With half the cost, `a` has the losses 5 and 4 where `b` has 5, 4, 3 and 2."""
+    statistic = statistics.average_ratio(pair(2), 0.05, **PAIR, ceiling=10.0)
+    assert statistic.interval.value == pytest.approx(4 / 3)
+    statistic = stability.late_growth_difference(pair(2), 0.05, **PAIR)
+    assert statistic.interval.value == pytest.approx(0 - -1)
 
 
 def test_a_gradient_method_is_compared_by_the_steps_of_one_path():
-    """`a` has 4 particles and 16 steps in all, 4 a path: as many as `b` in 4 of its log points."""
+    """`a` has 4 particles and 12 steps in all, 3 a path: as many as `b` in 3 of its log points."""
     columns = {"estimator": "tbptt", "num_particles": float("nan")}
     rows = at_equal_compute(pair(1, **columns), ("a", "b"), "loss")
-    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 16, "b": 4}
+    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 12, "b": 3}
     rows = at_equal_compute(pair(2, **columns), ("a", "b"), "loss")
-    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 16, "b": 4}
+    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 12, "b": 2}
 
 
 def test_random_search_pays_for_all_its_steps():
     """It has neither an estimator nor particles, so its steps count as they are."""
     rows = at_equal_compute(pair(8, estimator="", num_particles=float("nan")), ("a", "b"), "loss")
-    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 16, "b": 16}
+    assert rows.groupby("run")["inner_steps"].max().to_dict() == {"a": 12, "b": 8}
 
 
 def test_a_run_that_is_missing_is_named():

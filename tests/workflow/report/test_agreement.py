@@ -100,6 +100,7 @@ def root(tmp_path, monkeypatch):
     store.write_json(tmp_path / "results/published/published.json", facts)
     monkeypatch.setattr(verify, "ROOT", tmp_path)
     monkeypatch.setattr(verify.spec, "jobs", lambda scale, names, seeds: [])
+    monkeypatch.setattr(judge, "_current", lambda name, seeds, jobs: seeds)
     return tmp_path
 
 
@@ -114,7 +115,7 @@ def test_the_command_prints_both_tables(root, capsys):
     assert "pes_few_particles_diverges" in printed
     assert printed.splitlines()[-1] == (
         "compared with the published run of 2026-01-01 on 2 cores of one, Linux: "
-        "3 claims, 0 contradiction(s)"
+        "11 claims, 0 contradiction(s)"
     )
     assert command(capsys, "--scale", "smoke")[1].endswith("at laptop scale: no comparison\n")
 

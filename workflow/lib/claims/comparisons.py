@@ -17,6 +17,7 @@ diverged; 1 is the best seed. The normalised improvement of a seed is p(ES-Singl
   independent, `stats.mean_of_independent` averages it.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ import pandas as pd
 from workflow.lib.claims.seed_values import Estimate, at_equal_compute, end_values, rows_of
 from workflow.lib.common import stats
 from workflow.lib.plan import catalogue
+from workflow.lib.results.sweeps import MissingRows
 
 RESAMPLES = 10_000  # enough for the bounds of α = 0.0004, which a correction may ask for
 COLUMNS = ["task", "family", "pair", "seed", "run", "reference", "improvement"]
@@ -38,21 +40,22 @@ def outcomes(seeds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return how ES-Single and PES end: one row per task, pair and seed that both runs have.
 
     Args:
-        seeds: {experiment: the rows of every seed}; tasks of other experiments are left out.
+        seeds: {experiment: the rows of every seed}; tasks of other experiments are left out, and so
+            are those of which a run is missing.
 
     Returns:
         Columns `COLUMNS`: `run` and `reference` are the end values of the two runs of the pair as
         losses (lower is better, +inf is diverged), `improvement` is the normalised improvement.
 
     Raises:
-        ValueError: an experiment lacks a run or a metric, or no seed is in both runs of a pair.
+        ValueError: no seed is in both runs of a pair.
     """
-    frames = [
-        _pair(name, entry, pair, seeds[entry["experiment"]])
-        for name, entry in catalogue.load("comparisons").items()
-        if entry["experiment"] in seeds
-        for pair in entry["pairs"]
-    ]
+    frames = []
+    for name, entry in catalogue.load("comparisons").items():
+        if entry["experiment"] in seeds:
+            rows = seeds[entry["experiment"]]
+            with contextlib.suppress(MissingRows):
+                frames += [_pair(name, entry, pair, rows) for pair in entry["pairs"]]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
 
@@ -96,14 +99,36 @@ def improvement_over_tasks(results: pd.DataFrame, alpha: float, *, family: str) 
         ValueError: no task of the family has results.
     """
     chosen = _of(results, family)
-    tasks = []
-    for _, rows in chosen.groupby("task", sort=False):
-        pairs = [
-            stats.probability_of_improvement(pair["run"], pair["reference"], alpha)
-            for _, pair in rows.groupby("pair", sort=False)
-        ]
-        tasks.append(stats.Interval(*np.mean(pairs, axis=0)))
+    tasks = [_on_task(rows, alpha) for _, rows in chosen.groupby("task", sort=False)]
     return Estimate(stats.mean_of_independent(tasks), _fewest(chosen))
+
+
+def improvement_on_task(results: pd.DataFrame, alpha: float, *, task: str) -> Estimate:
+    """Estimate the probability that a seed of ES-Single ends better than one of PES on one task.
+
+    It is the mean over the pairs of the task, and so are its bounds, since pairs share seeds.
+
+    Args:
+        results: from `outcomes`.
+        alpha: one minus the coverage of the interval.
+        task: of comparisons.yaml.
+
+    Raises:
+        ValueError: the task has no results.
+    """
+    chosen = results[results["task"] == task]
+    if chosen.empty:
+        raise ValueError(f"task '{task}' has no results")
+    return Estimate(_on_task(chosen, alpha), _fewest(chosen))
+
+
+def _on_task(chosen: pd.DataFrame, alpha: float) -> stats.Interval:
+    """Return the probability of improvement on one task, the mean over its pairs."""
+    pairs = [
+        stats.probability_of_improvement(pair["run"], pair["reference"], alpha)
+        for _, pair in chosen.groupby("pair", sort=False)
+    ]
+    return stats.Interval(*np.mean(pairs, axis=0))
 
 
 def normalised_improvement(results: pd.DataFrame, alpha: float, *, family: str) -> Estimate:

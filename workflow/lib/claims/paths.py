@@ -12,6 +12,7 @@ from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
     end_values,
+    geometric_ratio,
     mean_over_seeds,
     median_over_seeds,
     rows_of,
@@ -47,6 +48,45 @@ def path_distance(
     distance = np.hypot(one[x] - other[x], one[y] - other[y])
     distance = distance.where(np.isfinite(distance), np.inf)
     return median_over_seeds(distance.groupby("seed").max().to_numpy(), alpha)
+
+
+def curve_distance(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
+) -> Estimate:
+    """Estimate the median over seeds of the largest |difference| between `metric` of two runs.
+
+    It is that at equal outer steps that both runs logged, +inf for a seed with a value that is not
+    finite.
+
+    Raises:
+        ValueError: the two runs share no log point.
+    """
+    index = ["seed", "outer_step"]
+    one, other = (
+        rows_of(seeds, name, metric).set_index(index)["value"] for name in (run, reference)
+    )
+    distance = (one - other).abs().reindex(one.index.intersection(other.index))
+    if distance.empty:
+        raise ValueError(f"'{run}' and '{reference}' share no log point; give both one log_every")
+    distance = distance.where(np.isfinite(distance), np.inf)
+    return median_over_seeds(distance.groupby("seed").max().to_numpy(), alpha)
+
+
+def displacement_ratio(
+    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, x: str, y: str, ceiling: float
+) -> Estimate:
+    """Estimate the geometric mean, over seeds, of how far `run` gets over how far `reference` does.
+
+    It is the distance of the last log point from the first, in the plane of the metrics `x` and
+    `y`, at equal compute. A distance above `ceiling`, or that is not finite, counts as `ceiling`.
+    """
+    seeds = pd.concat([at_equal_compute(seeds, (run, reference), name) for name in (x, y)])
+    lengths = []
+    for name in (run, reference):
+        points = path(seeds, name, x, y).groupby("seed")
+        moves = points.last(skipna=False) - points.first(skipna=False)
+        lengths.append(np.hypot(moves[x], moves[y]).fillna(np.inf))
+    return geometric_ratio(*lengths, ceiling, alpha)
 
 
 def end_distance_difference(

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.common import stats
+from workflow.lib.results.sweeps import MissingRows
 
-END_SHARE = 0.1
+END_SHARE = 0.25  # of the log points, the last ones: an end value is their mean
 
 
 class Estimate(NamedTuple):
@@ -68,6 +69,29 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
 
 
+def geometric_ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
+    """Return the geometric mean of first / second, both positive, over the seeds they share.
+
+    What lies above `ceiling`, or is infinite, counts as `ceiling`.
+
+    Args:
+        first: indexed by seed.
+        second: indexed by seed.
+        ceiling: of both.
+        alpha: one minus the coverage of the interval.
+
+    Raises:
+        ValueError: they share no seed.
+    """
+    both = pd.concat([first, second], axis=1, join="inner").clip(upper=ceiling)
+    if both.empty:
+        raise ValueError("the two runs share no seed; run both on the same")
+    with np.errstate(divide="ignore", invalid="ignore"):  # of zeros: there is no interval then
+        logs = np.log(both.to_numpy())
+        interval = stats.paired_difference(logs[:, 0], logs[:, 1], alpha)
+    return Estimate(stats.Interval(*np.exp(interval)), len(both))
+
+
 def compute_to(rows: pd.DataFrame, target: float | pd.Series) -> pd.Series:
     """Return the inner steps after which every seed reaches a target, indexed by seed.
 
@@ -120,5 +144,5 @@ def rows_of(seeds: pd.DataFrame, run: str, metric: str) -> pd.DataFrame:
     """
     rows = seeds[(seeds["run"] == run) & (seeds["metric"] == metric)]
     if rows.empty:
-        raise ValueError(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")
+        raise MissingRows(f"no '{metric}' of run '{run}' in '{seeds['experiment'].iloc[0]}'")
     return rows

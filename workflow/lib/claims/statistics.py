@@ -2,17 +2,17 @@
 
 A claim in `workflow/config/claims/` names a statistic and the arguments of each of its cases. A
 statistic is a public function that returns an `Estimate`; the ledger finds it by its name, here, in
-`variance`, `surface`, `paths` and `comparisons`. It takes
+`stability`, `truncations`, `variance`, `surface`, `paths` and `comparisons`. It takes
 
 * the rows of every seed of the claim's experiments (in `comparisons`, those of all tasks),
 * alpha, one minus the coverage of the interval that it returns,
 * its own arguments, by keyword, which the ledger checks against the signature.
 
-What all statistics here have in common: the end value of a seed is the mean over the last 10 % of
-its log points. A seed that diverged, or an end value that is not finite, counts as +inf, the worst
-loss there is. Changes are those of the values themselves, even of a seed that diverged. A mean over
-seeds, one of which is not finite, has no interval. Two runs are compared at equal compute, the
-largest that both reached (`seed_values.at_equal_compute`).
+What all statistics here have in common: the end value of a seed is the mean over the last quarter
+of its log points. A seed that diverged, or an end value that is not finite, counts as +inf, the
+worst loss there is. Changes are those of the values themselves, even of a seed that diverged. A
+mean over seeds, one of which is not finite, has no interval. Two runs are compared at equal
+compute, the largest that both reached (`seed_values.at_equal_compute`).
 """
 
 import numpy as np
@@ -23,10 +23,12 @@ from workflow.lib.claims.seed_values import (
     at_equal_compute,
     compute_to,
     end_values,
+    geometric_ratio,
     mean_over_seeds,
     rows_of,
 )
 from workflow.lib.common import stats
+from workflow.lib.results.sweeps import MissingRows
 
 
 def mean_end_value(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
@@ -59,7 +61,7 @@ def end_value_ratio(
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     columns = [end_values(seeds, name, metric) for name in (run, reference)]
-    return _ratio(columns[0], columns[1], ceiling, alpha)
+    return geometric_ratio(columns[0], columns[1], ceiling, alpha)
 
 
 def average_ratio(
@@ -78,7 +80,7 @@ def average_ratio(
         rows = rows[rows["outer_step"] > 0]
         values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
         averages.append(values.groupby(rows["seed"]).mean())
-    return _ratio(averages[0], averages[1], ceiling, alpha)
+    return geometric_ratio(averages[0], averages[1], ceiling, alpha)
 
 
 def compute_to_target_ratio(
@@ -92,7 +94,7 @@ def compute_to_target_ratio(
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
     needed = [compute_to(rows_of(seeds, name, metric), target) for name in (run, reference)]
-    return _ratio(*needed, np.inf, alpha)
+    return geometric_ratio(*needed, np.inf, alpha)
 
 
 def compute_to_match(
@@ -110,37 +112,6 @@ def compute_to_match(
     rows = rows[rows["seed"].isin(lowest.index)]
     share = compute_to(rows, rows["seed"].map(lowest)) / compute_to(rows, -np.inf)
     return mean_over_seeds(share.to_numpy(), alpha)
-
-
-def end_over_best(
-    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str, ceiling: float
-) -> Estimate:
-    """Estimate the geometric mean, over the seeds of `run`, of end value over lowest value.
-
-    The metric is positive; a value above `ceiling`, or that of a seed that diverged, counts as
-    `ceiling`.
-    """
-    rows = rows_of(seeds, run, metric)
-    best = rows["value"].where(np.isfinite(rows["value"]), np.inf).groupby(rows["seed"]).min()
-    return _ratio(end_values(seeds, run, metric), best, ceiling, alpha)
-
-
-def path_length_ratio(
-    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, ceiling: float
-) -> Estimate:
-    """Estimate the geometric mean of the path lengths of `run` over those of `reference`.
-
-    The path length of a seed is the sum of |change of `metric`| between log points. The mean is
-    over the seeds that both runs have. A length above `ceiling` counts as `ceiling`, and so does
-    that of a seed without a finite change.
-    """
-    seeds = at_equal_compute(seeds, (run, reference), metric)
-    lengths = []
-    for name in (run, reference):
-        rows = rows_of(seeds, name, metric).sort_values(["seed", "outer_step"])
-        steps = rows.groupby("seed")["value"].diff().abs()
-        lengths.append(steps.groupby(rows["seed"]).sum(min_count=1).fillna(np.inf))
-    return _ratio(lengths[0], lengths[1], ceiling, alpha)
 
 
 def end_value_difference(
@@ -174,53 +145,6 @@ def end_spread_difference(
     return mean_over_seeds(difference, alpha)
 
 
-def steady_share_difference(
-    seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str, margin: float
-) -> Estimate:
-    """Estimate how much steadier `run` is: its share of good late values minus `reference`'s.
-
-    The share of a seed is that of its log points from half way on where `metric` is at most
-    `margin`, as a share of its size, above the lowest value of any seed of both runs. The mean
-    difference is over the seeds that both runs have.
-    """
-    seeds = at_equal_compute(seeds, (run, reference), metric).reset_index(drop=True)
-    values = seeds["value"].where(np.isfinite(seeds["value"]), np.inf)
-    lowest = values.min()
-    good = values <= lowest + margin * abs(lowest)
-    late = seeds["outer_step"] >= seeds.groupby("run")["outer_step"].transform("max") / 2
-    shares = good[late].groupby([seeds["run"], seeds["seed"]]).mean()
-    first, second = shares[run].align(shares[reference], join="inner")
-    return mean_over_seeds((first - second).to_numpy(), alpha)
-
-
-def _ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
-    """Return the geometric mean of first / second, both positive, over the seeds they share.
-
-    What lies above `ceiling`, or is infinite, counts as `ceiling`.
-    """
-    both = pd.concat([first, second], axis=1, join="inner").clip(upper=ceiling)
-    if both.empty:
-        raise ValueError("the two runs share no seed; run both on the same")
-    logs = np.log(both.to_numpy())
-    interval = stats.paired_difference(logs[:, 0], logs[:, 1], alpha)
-    return Estimate(stats.Interval(*np.exp(interval)), len(both))
-
-
-def end_value_minus_truncation(
-    seeds: pd.DataFrame, alpha: float, *, run: str, metric: str
-) -> Estimate:
-    """Estimate the mean of the end values of `metric` minus K, the truncation of `run`."""
-    truncation = rows_of(seeds, run, metric)["truncation"].iloc[0]
-    return mean_over_seeds(end_values(seeds, run, metric).to_numpy() - truncation, alpha)
-
-
-def late_change(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
-    """Estimate the mean over the seeds of `run` of `metric` at the end minus half way through."""
-    rows = rows_of(seeds, run, metric)
-    late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
-    return mean_change(late, alpha, run=run, metric=metric)
-
-
 def improvement_probability(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, metric: str
 ) -> Estimate:
@@ -242,7 +166,7 @@ def divergence_difference(
     for name in (run, reference):
         status = seeds[seeds["run"] == name].groupby("seed")["status"].first()
         if status.empty:
-            raise ValueError(f"no run '{name}' in '{seeds['experiment'].iloc[0]}'")
+            raise MissingRows(f"no run '{name}' in '{seeds['experiment'].iloc[0]}'")
         counts.append((int((status == "diverged").sum()), len(status)))
     interval = stats.proportion_difference(*counts, alpha)
     return Estimate(interval, min(count for _, count in counts))

@@ -38,6 +38,11 @@ def steepest(heights: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(heights, axis=-1)).max(axis=-1)
 
 
+def sign_change_count(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
+    """Estimate the number of sign changes of the slope of `metric` along the slice `run`."""
+    return mean_over_seeds(sign_changes(values(seeds, run, metric).to_numpy()), alpha)
+
+
 def sign_change_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, metric: str) -> Estimate:
     """Estimate the sign changes of the slope of the smoothed `metric` over those of the raw one.
 

@@ -70,6 +70,23 @@ def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
     successive gradients, averaged over a tenth of the inner problem and over inner problems. The
     ratio is the geometric mean over seeds, +inf if a seed had a gradient that is not finite.
     """
+    return _exponential(mean_over_seeds(_log_growth(seeds, run).to_numpy(), alpha))
+
+
+def noise_growth_ratio(seeds: pd.DataFrame, alpha: float, *, run: str, reference: str) -> Estimate:
+    """Estimate the `noise_growth` of `run` over that of `reference`, over the seeds of both."""
+    both = pd.concat([_log_growth(seeds, name) for name in (run, reference)], axis=1, join="inner")
+    with np.errstate(invalid="ignore"):  # inf - inf: there is no interval then
+        return _exponential(mean_over_seeds(np.subtract(*both.to_numpy().T), alpha))
+
+
+def _exponential(estimate: Estimate) -> Estimate:
+    """Return the estimate of a quantity from that of its logarithm."""
+    return Estimate(stats.Interval(*np.exp(estimate.interval)), estimate.n)
+
+
+def _log_growth(seeds: pd.DataFrame, run: str) -> pd.Series:
+    """Return the logarithm of how the noise of every seed grows; +inf without a finite gradient."""
     index = ["seed", "outer_step"]
     names = ("gradient", "loss", "problem")
     rows = pd.concat(
@@ -84,6 +101,4 @@ def noise_growth(seeds: pd.DataFrame, alpha: float, *, run: str) -> Estimate:
         rows[chosen].groupby("seed")["noise"].mean()
         for chosen in (rows["place"] < 0.1, rows["place"] >= 0.9)
     )
-    logs = np.log(last / first).where(finite, np.inf).to_numpy()
-    interval, n = mean_over_seeds(logs, alpha)
-    return Estimate(stats.Interval(*np.exp(interval)), n)
+    return np.log(last / first).where(finite, np.inf)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from workflow.lib.common import store
 
+SECONDS = "seconds"  # metrics that begin so are measured times: other ones in every run
 FINAL_THETA = "final_theta"  # metric of a result: not a statistic, `cell` counts the entries of θ
 
 
@@ -61,11 +62,13 @@ def content_sha256(frame: pd.DataFrame) -> str:
     """Return the sha256 of the names, types and values of the columns, in order.
 
     It does not depend on how the table is stored: every NaN is one NaN, every way to hold text
-    is text, and the index does not count.
+    is text, and the index does not count. Nor do rows of metrics that are measured times.
 
     Raises:
         TypeError: a column holds neither numbers, nor booleans, nor text.
     """
+    if "metric" in frame:
+        frame = frame[~frame["metric"].str.startswith(SECONDS)]
     digest = hashlib.sha256()
     for name, column in frame.items():
         kind, payload = _canonical_column(str(name), column)

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workflow.lib.claims import ledger
+from workflow.lib.claims.cases import FAIL, NOT_RUN, PASS
 from workflow.lib.report.pages import interval_text
 
 AGREES, UNDECIDED, CONTRADICTS = "agrees", "undecided", "CONTRADICTS"
@@ -64,7 +64,7 @@ def compare(
     claims += [
         _claim(name, claim, published["claims"][name])
         for name, claim in own["claims"].items()
-        if ledger.NOT_RUN not in (claim["verdict"], published["claims"][name]["verdict"])
+        if NOT_RUN not in (claim["verdict"], published["claims"][name]["verdict"])
     ]
     contradictions = [f"claim {row[0]}" for row in claims if row[-1] == CONTRADICTS]
     columns = (SAME_BITS, OTHER_BITS, *NOT_COMPARED)
@@ -91,7 +91,7 @@ def _claim(name: str, own: Mapping[str, Any], published: Mapping[str, Any]) -> R
     pairs = list(zip(own["cases"], published["cases"], strict=True))
     apart = [pair for pair in pairs if not _overlap(*pair)]
     verdicts = [own["verdict"], published["verdict"]]
-    if apart or set(verdicts) == {ledger.PASS, ledger.FAIL}:
+    if apart or set(verdicts) == {PASS, FAIL}:
         status = CONTRADICTS
     else:
         status = AGREES if verdicts[0] == verdicts[1] else UNDECIDED

@@ -3,12 +3,15 @@
 What is gathered here is laid out by `templates/claims/page.md.j2` and `page.html.j2`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workflow.lib.claims import ledger
+from workflow.lib.claims.cases import NOT_RUN, WORST_FIRST
 from workflow.lib.plan import catalogue
 from workflow.lib.report.layout import render
+
+UNTESTED = "not tested"
 
 
 def markdown(judged: Mapping[str, Any]) -> str:
@@ -37,16 +40,48 @@ def _content(judged: Mapping[str, Any]) -> dict[str, Any]:
             {"key": key, "text": text, "claims": [c for c in claims if c["abstract"] == key]}
             for key, text in catalogue.load("abstract").items()
         ],
-        "correction": judged["correction"],
-        "run": [_with_texts(claim) for claim in claims if claim["verdict"] != ledger.NOT_RUN],
-        "not_run": [_with_reason(claim) for claim in claims if claim["verdict"] == ledger.NOT_RUN],
+        "headline": headline(judged["statements"]),
+        "statements": _statements(judged["statements"], ("empirical", "illustrative")),
+        "conformance": _statements(judged["statements"], ("exact",)),
+        "correction": dict(sorted(judged["correction"].items())),
+        "run": [_with_texts(claim) for claim in claims if claim["verdict"] != NOT_RUN],
+        "not_run": [_with_reason(claim) for claim in claims if claim["verdict"] == NOT_RUN],
         "summary": [_summary_row(row) for row in judged["summary"]],
     }
 
 
+def headline(statements: Mapping[str, Any]) -> str:
+    """Return how many of the paper's empirical statements have which verdict, as text.
+
+    Args:
+        statements: of the ledger.
+    """
+    empirical = [entry for entry in statements.values() if entry["kind"] == "empirical"]
+    counts = Counter(entry["verdict"] or UNTESTED for entry in empirical)
+    order = (*reversed(WORST_FIRST), NOT_RUN, UNTESTED)
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
+    return f"Of {len(empirical)} empirical statements of the paper: {verdicts}"
+
+
+def _statements(statements: Mapping[str, Any], kinds: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the statements of some kinds, each with its number and where it is tested as text."""
+    return [
+        {
+            "number": number,
+            **entry,
+            "verdict": entry["verdict"] or ("tests" if "tests" in entry else UNTESTED),
+            "by": [*entry["claims"], *entry.get("tests", ())],
+            "untested": entry.get("untested", ""),
+            "against": entry.get("against", False),
+        }
+        for number, entry in sorted(statements.items(), key=lambda item: int(item[0][1:]))
+        if entry["kind"] in kinds
+    ]
+
+
 def _named(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
     """Return a claim with its name; what it need not have is empty."""
-    return {"name": name, "abstract": "", "figure": "", **claim}
+    return {"name": name, "abstract": "", "figure": "", "statements": ["ours"], **claim}
 
 
 def _with_texts(claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.claims import ledger
+from workflow.lib.claims.cases import FAIL, INCONCLUSIVE, NOT_RUN, PASS, WORST_FIRST
+from workflow.lib.claims.ledger import family
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
 from workflow.lib.report import diagram, overview, publication
 from workflow.lib.report.layout import render
-from workflow.lib.report.pages import case_text, wanted_text
+from workflow.lib.report.pages import case_text, headline, wanted_text
 
 PAGES = ("README.md", "ARTIFACT.md", "docs/design.md")
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -71,9 +72,9 @@ def _refreshed(root: Path) -> dict[str, str]:
 def _data(root: Path) -> dict[str, dict[str, Any]]:
     """Return {part: what its template asks for} from the published results and the code."""
     folder = root / publication.FOLDER
-    published = store.read_json(folder / "claims.json")["claims"]
+    ledger = store.read_json(folder / "claims.json")
     judged = {
-        name: published.get(name, {**claim, "verdict": ledger.NOT_RUN})
+        name: ledger["claims"].get(name, {**claim, "verdict": NOT_RUN})
         for name, claim in catalogue.load("claims").items()
     }
     facts = publication.facts(root)
@@ -84,8 +85,9 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     return {
         "run": {**facts, "machine": publication.machine(facts)},
-        "abstract": {"folder": publication.FOLDER, **_abstract(judged)},
-        "figures": {"folder": publication.FOLDER, "figures": _first_of_each_category(drawn)},
+        "verdict": _verdict(ledger),
+        "abstract": {"sentences": _abstract(judged)},
+        "others": {"others": _others(judged)},
         "overview": {"figures": overview.figures(drawn)},
         "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
         "imports": {"nodes": diagram.nodes()},
@@ -93,59 +95,74 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _abstract(judged: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the verdicts for each sentence of the abstract, and the claims that do not pass."""
-    return {
-        "sentences": [
-            {
-                "key": key,
-                "text": text,
-                "verdicts": _tally(c for c in judged.values() if c.get("abstract") == key),
-            }
-            for key, text in catalogue.load("abstract").items()
-        ],
-        "verdicts": _tally(judged.values()),
-        "others": [
-            {**claim, "name": name, "wanted": wanted_text(claim), "cases": _not_passing(claim)}
-            for name, claim in judged.items()
-            if claim["verdict"] in (ledger.FAIL, ledger.INCONCLUSIVE)
-        ],
-    }
+def _verdict(ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many statements hold, and on which tasks ES-Single ends better than PES."""
+    known = {row["name"]: row for row in ledger["summary"] if row["level"] == "task"}
+    titles = {name: entry["title"] for name, entry in catalogue.load("comparisons").items()}
+    sides = {name: _side(known[name]) for name in titles if name in known}
+    groups = ("better", "worse", "alike")
+    found = {group: [titles[x] for x, side in sides.items() if side == group] for group in groups}
+    missing = [title for name, title in titles.items() if name not in known]
+    return {"headline": headline(ledger["statements"]), **found, "missing": missing}
+
+
+def _side(row: Mapping[str, Any]) -> str:
+    """Return whether ES-Single ends better than PES on a task, worse, or alike."""
+    if row["probability_low"] > 0.5:
+        return "better"
+    return "worse" if row["probability_high"] < 0.5 else "alike"
+
+
+def _abstract(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each sentence of the abstract: its first claim, and a tally of all."""
+    rows = []
+    for key, text in catalogue.load("abstract").items():
+        own = [claim for claim in judged.values() if claim.get("abstract") == key]
+        first = min(own, key=lambda claim: family(claim) != "abstract")  # the first of them
+        measured = NOTHING if first["verdict"] == NOT_RUN else _deciding(first)
+        row = {"key": key, "text": text, "measured": measured, "verdict": first["verdict"]}
+        rows.append(row | {"several": len(own) > 1, "verdicts": _tally(own)})
+    return rows
+
+
+def _deciding(claim: Mapping[str, Any]) -> str:
+    """Return the case that decides a claim, as text: the first with the worst verdict."""
+    worst = min(claim["cases"], key=lambda case: WORST_FIRST.index(case["verdict"]))
+    more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
+    return f"{case_text(worst, claim)}{more}"
+
+
+def _others(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the claims that do not pass, with the cases because of which they do not."""
+    return [
+        {**claim, "name": name, "wanted": wanted_text(claim), "cases": _not_passing(claim)}
+        for name, claim in judged.items()
+        if claim["verdict"] in (FAIL, INCONCLUSIVE)
+    ]
 
 
 def _tally(claims: Iterable[Mapping[str, Any]]) -> str:
     """Return how many claims have which verdict, such as "3 PASS, 1 FAIL"."""
     counts = Counter(claim["verdict"] for claim in claims)
-    order = (*reversed(ledger.WORST_FIRST), ledger.NOT_RUN)
+    order = (*reversed(WORST_FIRST), NOT_RUN)
     return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
 
 
 def _not_passing(claim: Mapping[str, Any]) -> list[str]:
     """Return the cases of a claim that do not pass, as text."""
-    return [case_text(case, claim) for case in claim["cases"] if case["verdict"] != ledger.PASS]
-
-
-def _first_of_each_category(drawn: set[str]) -> dict[str, str]:
-    """Return {category: its first figure}, of the figures that are drawn."""
-    shown: dict[str, str] = {}
-    for name, entry in catalogue.load("figures").items():
-        if name in drawn:
-            shown.setdefault(entry["category"], name)
-    return shown
+    return [case_text(case, claim) for case in claim["cases"] if case["verdict"] != PASS]
 
 
 def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
     """Return what a reviewer expects of a claim: its result, its command, and what it costs."""
     row = {"name": name, "abstract": claim.get("abstract", ""), "wanted": wanted_text(claim)}
-    if claim["verdict"] == ledger.NOT_RUN:
+    if claim["verdict"] == NOT_RUN:
         command = catalogue.command(claim, "laptop")
         unknown = dict.fromkeys(("minutes", "memory"), NOTHING)
         return {**row, "result": "not in the published run yet", "command": command, **unknown}
-    worst = min(claim["cases"], key=lambda case: ledger.WORST_FIRST.index(case["verdict"]))
-    more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
     return {
         **row,
-        "result": f"{claim['verdict']}: {case_text(worst, claim)}{more}",
+        "result": f"{claim['verdict']}: {_deciding(claim)}",
         "command": claim["command"],
         "minutes": _minutes(claim["seconds"], cores),
         "memory": _megabytes(claim["memory_mb"]),

@@ -1,8 +1,9 @@
 """`results/published`: the tables, figures and claims of one finished, verified run.
 
-The grids of tuning and the trained optimizers are there too. What is published is enough to draw
-every figure, to judge every claim, and to compare another run with it (`agreement.py`). To keep the
-repository small, the numbers behind figures (csv) and the page of claims in HTML are left out:
+The frozen plan, the grids of tuning and the trained optimizers are there too. What is published is
+enough to draw every figure, to judge every claim, and to compare another run with it
+(`agreement.py`). To keep the repository small, the numbers behind figures (csv) and the page of
+claims in HTML are left out:
 `snakemake --config scale=published` writes them again.
 """
 
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from workflow.lib.common import provenance, store
+from workflow.lib.plan import freeze
 from workflow.lib.plan.dag import Dag
 from workflow.lib.report.layout import render
-from workflow.lib.results import verify
+from workflow.lib.results import tuned, verify
 
 FOLDER = Path("results/published")
 KINDS = (".parquet", ".json", ".md", ".pdf", ".png")
@@ -65,6 +67,9 @@ def refusal(scale: str, dag: Dag, root: Path) -> str:
     what = unfinished(scale, root)
     if what:
         return f"{where}{what}; run snakemake --cores all --config scale={scale}"
+    reason = freeze.refusal(root) if scale == freeze.SCALE else ""
+    if reason:
+        return f"{where}{reason}"
     problems = verify.verify({job.parquet: job.spec for job in dag.jobs.values()}, root)
     if problems:
         first = problems[0]
@@ -191,9 +196,8 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     """
     files = [Path(name) for name in (*dag.tables, *dag.figures, *dag.ledger)]
     files = [file for file in files if file.suffix in KINDS or file.name == "claims_summary.csv"]
-    for pattern in ("tables/*_grid.csv", "trained/*.json"):
-        found = (root / "results" / dag.scale).glob(pattern)
-        files += sorted(file.relative_to(root) for file in found)
+    trained = (root / "results" / dag.scale).glob("trained/*.json")
+    files += sorted(file.relative_to(root) for file in trained)
     target = root / FOLDER
     new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -201,6 +205,9 @@ def copy(dag: Dag, root: Path) -> list[Path]:
         place = new / file.relative_to(Path("results", dag.scale))
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / file, place)
+    if (root / freeze.FILE).exists():
+        shutil.copyfile(root / freeze.FILE, new / freeze.FILE.name)
+        shutil.copytree(root / tuned.FOLDER, new / tuned.FOLDER.name)
     facts = describe(dag, root)
     store.write_json(new / "published.json", facts)
     with store.atomic_write(new / "README.md") as temporary:

@@ -191,8 +191,8 @@ def curves(
         looks: of every run in `rows`.
         y: the column that the lines show.
         band: the columns with the lower and upper ends of the bands; None draws no bands.
-        limits: the range of y that is shown. A line that leaves it runs along its border without
-            markers, and an arrow head marks where the line left.
+        limits: the range of y that is shown. A line that leaves it ends at the border, where an
+            arrow head marks it, and begins there again if it comes back.
         **line: further keywords of `sns.lineplot`.
     """
     names = [y, *(band or ())]
@@ -201,8 +201,10 @@ def curves(
         for run, own in rows.groupby("run", sort=False):
             ends = (own[name] for name in band)
             panel.fill_between(own[x], *ends, color=looks[run]["color"], alpha=0.18, linewidth=0)
-    sns.lineplot(rows, x=x, y=y, ax=panel, **lines(looks), **line)
     inside = rows[y].between(*limits, inclusive="neither")
+    runs = inside.groupby(rows["run"])
+    beside = runs.shift(1, fill_value=False) | runs.shift(-1, fill_value=False)
+    sns.lineplot(rows[inside | beside], x=x, y=y, ax=panel, **lines(looks), **line)
     sns.scatterplot(rows[inside & _marked(rows, looks)], x=x, y=y, ax=panel, **points(looks))
     for border, arrow in zip(limits, (CARETDOWNBASE, CARETUPBASE), strict=True):
         if np.isfinite(border):
