@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from tests.helpers.artifact import (
@@ -67,8 +68,7 @@ def test_every_file_that_a_rule_makes_is_asked_for(fresh):
     """So that a lost one is made again; Snakemake's summary lists what its jobs make."""
     done = snakemake(fresh, "--summary")
     made = set(re.findall(r"^((?:data|results)/\S+)\t", done.stdout, re.MULTILINE))
-    kinds = ("tuning/copy_task_tuning.json", "tables/copy_task_tuning_grid.csv")
-    kinds += ("trained/learned_optimizer.json", "tables/quadratic_bias.csv", "claims.html")
+    kinds = ("trained/learned_optimizer.json", "tables/quadratic_bias.csv", "claims.html")
     dag = Dag.from_config(KNOBS)
     assert made >= {dag.path(kind) for kind in kinds}
     assert made == set(dag.everything)
@@ -90,6 +90,30 @@ def test_the_ledger_of_a_selection_has_a_name_that_a_file_may_have(tmp_path):
     assert turned == many
 
 
+def test_tunings_are_made_when_they_are_asked_for(finished):
+    assert not list(finished.glob("results/smoke/tables/*_grid.csv"))
+    options = {"config": ("scale=smoke", "experiments=influence_balancing")}
+    done = snakemake(finished, "--cores", "2", "tuning", **options)
+    assert done.returncode == 0, done.stdout
+    dag = Dag.from_config(KNOBS | {"experiments": "influence_balancing"})
+    assert [file for file in dag.tuning_files if not (finished / file).is_file()] == []
+    grid = pd.read_csv(finished / "results/smoke/tables/influence_balancing_tuning_grid.csv")
+    assert grid.groupby("run")["chosen"].sum().to_dict() == {
+        "es_single_n1000": 1,
+        "pes_n1000": 1,
+        "rtrl": 1,
+    }
+
+
+def test_every_claim_is_judged(finished):
+    ledger = store.read_json(finished / "results/smoke/claims.json")
+    assert [name for name, claim in ledger["claims"].items() if claim["verdict"] == "NOT RUN"] == []
+    listed = {
+        number for claim in ledger["claims"].values() for number in claim.get("statements", ())
+    }
+    assert {n for n, entry in ledger["statements"].items() if entry["claims"]} == listed
+
+
 def test_afterwards_there_is_nothing_to_do(finished):
     assert NOTHING in snakemake(finished, "--dry-run").stdout
 
@@ -102,7 +126,7 @@ def test_results_verify(finished):
 
 
 def test_a_flipped_byte_is_named(finished):
-    run = "results/smoke/runs/quadratic_bias/pes/seeds-0-49.parquet"
+    run = "results/smoke/runs/quadratic_bias/pes/seeds-100-149.parquet"
     content = bytearray((finished / run).read_bytes())
     content[len(content) // 4] ^= 1
     with written(finished / run, content):
@@ -115,15 +139,8 @@ def test_a_flipped_byte_is_named(finished):
 
 
 def test_an_edited_estimator_repeats_its_runs_and_what_rests_on_them(finished):
-    """A run whose hyperparameters are chosen from one of these runs waits for the choice."""
     jobs = [job for job in spec.jobs("smoke") if "estimators.es_gen" in spec.modules(job.spec)]
-    chosen_from = {job.spec["experiment"] for job in jobs}
-    jobs += [
-        job
-        for job in spec.jobs("smoke")
-        if job.spec.get("tuned", {}).get("experiment") in chosen_from and job not in jobs
-    ]
-    expected = messages(jobs) | {"Hyperparameters: copy_task_tuning"}
+    expected = messages(jobs)
     for experiment in {job.spec["experiment"] for job in jobs}:
         expected |= downstream(experiment)
     with with_more_code(finished / "estimators/es_gen.py"):
@@ -164,7 +181,7 @@ def test_an_edited_number_repeats_the_runs_it_belongs_to(finished):
 def test_more_seeds_run_only_the_missing_block(finished):
     experiment = finished / "workflow/config/experiments/quadratic_bias.yaml"
     runs = spec.jobs("smoke", ("quadratic_bias",))
-    new = {f"Runs: quadratic_bias_50_59, {len(runs)} jobs in one process"}
+    new = {f"Runs: quadratic_bias_150_159, {len(runs)} jobs in one process"}
     with edited(experiment, "    seeds: 50\n", "    seeds: 60\n"):
         assert planned(finished) == new | downstream("quadratic_bias")
 
@@ -206,11 +223,11 @@ def test_a_wrong_knob_is_one_line_and_no_traceback(fresh, knob, line):
 
 def test_a_wrong_experiment_stops_before_any_job(fresh):
     experiment = fresh / "workflow/config/experiments/quadratic_bias.yaml"
-    with edited(experiment, "    num_particles: 100 # ours", "    num_particles: 101 # ours"):
+    with edited(experiment, "    num_particles: 500 # ours", "    num_particles: 501 # ours"):
         done = snakemake(fresh, "--cores", "1")
     assert done.returncode != 0
     assert re.search(
-        r"^preflight: quadratic_bias/\w+: num_particles=101 must be even.*try 102$",
+        r"^preflight: quadratic_bias/\w+: num_particles=501 must be even.*try 502$",
         done.stdout,
         re.MULTILINE,
     )

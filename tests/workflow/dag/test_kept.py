@@ -18,9 +18,9 @@ LOST = (
     *(f"claims{end}" for end in (".md", ".html", ".json", "_summary.csv")),
     *(f"figures/fig_small.{suffix}" for suffix in ("pdf", "png", "csv")),
     *(f"tables/small{end}" for end in (".parquet", ".csv", "_seeds.parquet", "_jobs.json")),
-    "runs/small/pes/seeds-0-1.parquet",
-    "runs/small/es_single/seeds-0-1.json",
-    "runs/small/mine/seeds-0-1.done",
+    "runs/small/pes/seeds-100-101.parquet",
+    "runs/small/es_single/seeds-100-101.json",
+    "runs/small/mine/seeds-100-101.done",
 )
 
 

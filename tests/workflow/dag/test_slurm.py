@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.dag, pytest.mark.skipif(bool(MISSING), reason=MISSING)
 PROFILE = ("--profile", "workflow/profiles/slurm")
 SOON = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
 CONFIG = ("scale=smoke", "seeds=4")
-BLOCKS = ("seeds-0-1", "seeds-2-3")
+BLOCKS = ("seeds-100-101", "seeds-102-103")
 PATIENCE_S = 120
 
 
