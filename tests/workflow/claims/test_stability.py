@@ -88,6 +88,28 @@ def test_steady_share_difference_counts_late_values_near_the_lowest_of_both():
     assert estimate.n == 2
 
 
+def test_a_path_or_a_curve_that_is_lost_counts_as_the_ceiling():
+    """However short and straight it was before."""
+    rows = pd.concat([plane("a", [0.0, 3.0, math.nan], [0.0, 4.0, 8.0])])
+    rows = pd.concat([rows, plane("b", [0.0, 3.0, 6.0], [0.0, 4.0, 8.0])])
+    found = stability.wandering_ratio(rows, 0.05, **PLANE)
+    assert found.interval.value == pytest.approx(100)
+    rows = both({0: [1e3, 1e2, math.nan]}, {0: [1e3, 1e2, 1e1]})
+    found = stability.roughness_ratio(rows, 0.05, **PAIR, ceiling=100.0)
+    assert found.interval.value == pytest.approx(100)
+
+
+def test_a_seed_that_is_lost_is_not_left_out():
+    rows = both({0: [0.0, 1.0, math.nan], 1: [0.0, 0.0, 4.0]}, {0: [0.0] * 3, 1: [0.0] * 3})
+    found = stability.late_growth_difference(rows, 0.05, **PAIR)
+    assert (found.interval.value, found.n) == (math.inf, 2)
+    rows = [swept(start, {k: {0: math.inf, 1: 2.0} for k in (1, 10)}) for start in ("a_k", "b_k")]
+    found = truncations.advantage_slope(
+        pd.concat(rows), 0.05, first="a_k", second="b_k", metric="loss"
+    )
+    assert (found.interval.value, found.n) == (math.inf, 2)
+
+
 def test_late_growth_difference_is_paired():
     rows = both({0: [0.0, 1.0, 3.0], 1: [0.0, 0.0, 4.0]}, {1: [0.0, 0.0, 1.0], 0: [0.0, 1.0, 1.0]})
     found = stability.late_growth_difference(rows, 0.05, **PAIR)

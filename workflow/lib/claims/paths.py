@@ -30,6 +30,19 @@ def path(seeds: pd.DataFrame, run: str, x: str, y: str) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index()
 
 
+def displacement(points: pd.DataFrame, x: str, y: str) -> pd.Series:
+    """Return how far the last point of each seed's path is from the first; NaN if not finite.
+
+    Args:
+        points: from `path`.
+        x: metric of one outer parameter.
+        y: metric of the other.
+    """
+    seeds = points.groupby("seed")
+    moves = seeds.last(skipna=False) - seeds.first(skipna=False)
+    return np.hypot(moves[x], moves[y])
+
+
 def path_distance(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, x: str, y: str
 ) -> Estimate:
@@ -83,9 +96,7 @@ def displacement_ratio(
     seeds = pd.concat([at_equal_compute(seeds, (run, reference), name) for name in (x, y)])
     lengths = []
     for name in (run, reference):
-        points = path(seeds, name, x, y).groupby("seed")
-        moves = points.last(skipna=False) - points.first(skipna=False)
-        lengths.append(np.hypot(moves[x], moves[y]).fillna(np.inf))
+        lengths.append(displacement(path(seeds, name, x, y), x, y).fillna(np.inf))
     return geometric_ratio(*lengths, ceiling, alpha)
 
 

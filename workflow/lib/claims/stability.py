@@ -6,7 +6,7 @@
 import numpy as np
 import pandas as pd
 
-from workflow.lib.claims.paths import path
+from workflow.lib.claims.paths import displacement, path
 from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
@@ -61,8 +61,7 @@ def late_spread_ratio(
     seeds = at_equal_compute(seeds, (run, reference), metric)
     spreads = []
     for name in (run, reference):
-        rows = rows_of(seeds, name, metric)
-        rows = rows[rows["outer_step"] >= rows["outer_step"].max() / 2]
+        rows = _late(rows_of(seeds, name, metric))
         spread = rows["value"].where(np.isfinite(rows["value"])).groupby(rows["seed"])
         spreads.append(spread.agg(lambda own: own.std(skipna=False)).fillna(np.inf))
     return geometric_ratio(*spreads, ceiling, alpha)
@@ -82,8 +81,7 @@ def wandering_ratio(
         points = path(seeds, name, x, y)
         moves = points.groupby("seed").diff()
         length = np.hypot(moves[x], moves[y]).groupby("seed").sum(min_count=1)
-        ends = points.groupby("seed").last() - points.groupby("seed").first()
-        wanders.append((length / np.hypot(ends[x], ends[y])).fillna(np.inf))
+        wanders.append((length / displacement(points, x, y)).fillna(np.inf))
     return geometric_ratio(*wanders, ceiling, alpha)
 
 
@@ -102,7 +100,8 @@ def roughness_ratio(
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(rows["value"]).groupby(rows["seed"])
             changes = logs.diff().abs().groupby(rows["seed"]).sum(min_count=1)
-            rough.append((changes / (logs.last() - logs.first()).abs()).fillna(np.inf))
+            net = (logs.last(skipna=False) - logs.first(skipna=False)).abs()
+            rough.append((changes / net).fillna(np.inf))
     return geometric_ratio(*rough, ceiling, alpha)
 
 
@@ -139,13 +138,17 @@ def late_growth_difference(
     It is the mean over the seeds that both runs have, at equal compute.
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
-    growth = {name: _late_growth(rows_of(seeds, name, metric)) for name in (run, reference)}
-    both = pd.DataFrame(growth).dropna()
-    return mean_over_seeds((both[run] - both[reference]).to_numpy(), alpha)
+    first, second = (_late_growth(rows_of(seeds, name, metric)) for name in (run, reference))
+    first, second = first.align(second, join="inner")
+    return mean_over_seeds((first - second).to_numpy(), alpha)
 
 
 def _late_growth(rows: pd.DataFrame) -> pd.Series:
     """Return the last value of every seed minus that half way through."""
-    late = rows[rows["outer_step"] >= rows["outer_step"].max() / 2].sort_values("outer_step")
-    values = late.groupby("seed")["value"]
+    values = _late(rows).sort_values("outer_step").groupby("seed")["value"]
     return values.last(skipna=False) - values.first(skipna=False)
+
+
+def _late(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one run from half way on."""
+    return rows[rows["outer_step"] >= rows["outer_step"].max() / 2]

@@ -77,8 +77,9 @@ def _log_ratios(seeds: pd.DataFrame, first: str, second: str, metric: str) -> pd
     one, other = (_by_truncation(seeds, name, metric) for name in (first, second))
     if set(one.columns) != set(other.columns):
         raise ValueError(f"'{first}' and '{second}' do not have the same truncations")
-    with np.errstate(invalid="ignore"):
-        return (np.log(other) - np.log(one)).dropna()
+    one, other = one.dropna(), other.dropna()  # a seed that a run lacks; one that diverged is +inf
+    with np.errstate(invalid="ignore"):  # inf - inf: there is no interval then
+        return (np.log(other) - np.log(one)).loc[one.index.intersection(other.index)]
 
 
 def _by_truncation(seeds: pd.DataFrame, start: str, metric: str) -> pd.DataFrame:

@@ -207,6 +207,7 @@ def copy(dag: Dag, root: Path) -> list[Path]:
         shutil.copyfile(root / file, place)
     if (root / freeze.FILE).exists():
         shutil.copyfile(root / freeze.FILE, new / freeze.FILE.name)
+    if (root / tuned.FOLDER).exists():
         shutil.copytree(root / tuned.FOLDER, new / tuned.FOLDER.name)
     facts = describe(dag, root)
     store.write_json(new / "published.json", facts)
