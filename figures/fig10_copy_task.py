@@ -49,6 +49,7 @@ def draw_runs(
     """
     shown = _curves(tables[f"{EXPERIMENT}_seeds"], runs)
     limit = shown.groupby(["run", "seed"])[X].max().min()
+    shown = shown[shown[X] <= limit]
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
     looks, step = style.looks(shown), {"drawstyle": "steps-post"}
     _tell_truncations(panel, shown, looks)
