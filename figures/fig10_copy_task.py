@@ -49,13 +49,13 @@ def draw_runs(
     """
     shown = _curves(tables[f"{EXPERIMENT}_seeds"], runs)
     limit = shown.groupby(["run", "seed"])[X].max().min()
-    shown = shown[shown[X] <= limit]
+    middle = shown.groupby(["run", "outer_step"], sort=False)[[X, Y]].median().reset_index()
+    shown, middle = (rows[rows[X] <= limit] for rows in (shown, middle))  # medians of all seeds
     figure, (panel,) = style.subplots(1, style.COLUMN_WIDTH, 2.6)
     looks, step = style.looks(shown), {"drawstyle": "steps-post"}
     _tell_truncations(panel, shown, looks)
     thin = {"units": "seed", "lw": 0.4, "alpha": 0.6}
     sns.lineplot(shown, x=X, y=Y, ax=panel, **thin, **step, **style.lines(looks))
-    middle = shown.groupby(["run", "outer_step"], sort=False)[[X, Y]].median().reset_index()
     style.curves(panel, middle, X, looks, y=Y, band=None, lw=1.6, **step)
     panel.set(xlabel="Tokens ingested (time steps × batch)", ylabel="Longest string copied")
     panel.set_xlim(0, 1.03 * limit)
