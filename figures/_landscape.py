@@ -9,13 +9,14 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogFormatter
+from matplotlib.ticker import EngFormatter, LogFormatter, MaxNLocator
 from scipy import ndimage
 
 from workflow.lib.claims.seed_values import at_equal_compute
 from workflow.lib.report import style
 
 LEVELS = 30
+ENDS = {"s": 14, "alpha": 0.75, "linewidth": 0.3, "clip_on": False}  # all show through each other
 STAR = {"marker": "*", "color": "#FFD700", "edgecolor": "black", "linewidth": 0.5, "s": 80}
 
 
@@ -75,7 +76,8 @@ class Landscape(NamedTuple):
         filled = panel.contourf(x, y, height, levels=levels, cmap="Purples_r", extend="max")
         filled.set_rasterized(True)
         if bar:
-            colours = figure.colorbar(filled, ax=panel, format="%.2f", ticks=levels[::7])
+            ticks = MaxNLocator(6, steps=[1, 2, 5, 10])
+            colours = figure.colorbar(filled, ax=panel, format="%.4g", ticks=ticks)
             colours.set_label("log10 meta-objective")
         panel.set(xlabel=self.x_label, ylabel=self.y_label)
         panel.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
@@ -105,7 +107,7 @@ class Landscape(NamedTuple):
         ends = paths.drop_duplicates(["run", "seed"], keep="last").copy()
         for name, limits in ((self.x, panel.get_xlim()), (self.y, panel.get_ylim())):
             ends[name] = ends[name].clip(*limits)
-        sns.scatterplot(ends, **where, clip_on=False, **points)
+        sns.scatterplot(ends, **where, **ENDS, **points)
         sns.scatterplot(middle.drop_duplicates("run"), **where, zorder=5, **STAR)
 
 

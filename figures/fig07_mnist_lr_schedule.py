@@ -30,6 +30,7 @@ def draw_schedule(
     tables: Mapping[str, pd.DataFrame],
     landscape: _landscape.Landscape,
     runs: tuple[str, ...] = RUNS,
+    panels: int = 2,
 ) -> tuple[Figure, pd.DataFrame]:
     """Return the figure of two outer parameters: grid cells, paths and the rows of the curves.
 
@@ -37,6 +38,7 @@ def draw_schedule(
         tables: of the experiment of the landscape.
         landscape: the background; the same experiment has the runs.
         runs: that have paths and curves.
+        panels: more than two are left empty.
 
     Returns:
         The figure, and what it shows.
@@ -48,7 +50,7 @@ def draw_schedule(
     curves = at_equal_compute(table, runs, "meta_loss")
     looks = style.looks(curves)
     grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
-    figure, (left, right) = style.subplots(2, style.PAGE_WIDTH, 3.0)
+    figure, (left, right, *_) = style.subplots(panels, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
     landscape.draw_paths(left, paths, looks)
     _landscape.draw_curves(right, curves, looks, (0.0, landscape.ceiling))
@@ -56,5 +58,5 @@ def draw_schedule(
     left.set_title("(a) Landscape and paths of θ")
     right.set_title("(b) Meta-objective against compute")
     figure.legend(handles=entries, loc="outside upper center", ncols=4)
-    style.footer(figure, curves, "star: start, markers on the left: ends")
+    style.footer(figure, curves, "star: start, markers in (a): ends")
     return figure, _landscape.drawn(grid, paths, curves)

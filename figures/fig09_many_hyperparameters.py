@@ -2,7 +2,7 @@
 
 The lowest meta-objective found so far against the compute spent: the mean over seeds, between their
 lowest and highest values, as in the paper. The tables hold medians and interquartile means with
-their intervals.
+their intervals. The title says who ends lowest, by the table.
 """
 
 from collections.abc import Mapping
@@ -46,5 +46,7 @@ def draw_search(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     panel.yaxis.set_major_formatter(LogFormatter())
     panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
     figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=4)
+    lowest = shown.groupby("run")["mean"].last().idxmin()
+    panel.set_title(f"Lowest mean at the end: {looks[lowest]['label']}")
     style.footer(figure, shown, band="lines: means, bands: lowest to highest seed")
     return figure, shown

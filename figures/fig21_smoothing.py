@@ -37,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     }
     curves = style.select(table, changes, "meta_loss")
     looks = style.looks(curves, changes)
-    style.curves(left, curves, "inner_steps", looks, limits=LIMITS)
+    style.curves(left, curves, "inner_steps", looks, band=("min", "max"), limits=LIMITS)
     last = ends(seeds, looks)
     last["sigma"] = last["run"].map(of_run)
     sns.scatterplot(last, x="sigma", y="value", ax=right, **style.points(looks))
@@ -49,5 +49,5 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     for panel in (left, right):
         panel.set_ylim(bottom=0)
     figure.legend(handles=style.handles(looks), loc="outside upper center", ncols=5)
-    style.footer(figure, curves, "ES-Single")
+    style.footer(figure, curves, "ES-Single", band="lines: medians, bands: lowest to highest seed")
     return figure, pd.concat([curves.assign(panel="a"), last.assign(panel="b")])

@@ -16,8 +16,8 @@ from workflow.lib.claims import surface
 from workflow.lib.report import style
 
 EXPERIMENT = "loss_surface"
-X, Y = "log_lr_start", "log_lr_end"
-X_LABEL, Y_LABEL = "log initial learning rate", "log final learning rate"
+X, Y = "log_lr_end", "log_lr_start"  # as in Figure 15
+X_LABEL, Y_LABEL = "θ₁: log learning rate, end", "θ₀: log learning rate, start"
 PLANES = {"b": "meta_loss", "c": "smoothed_0.3", "d": "smoothed_1"}
 
 
@@ -47,21 +47,21 @@ def _draw_slice(panel: Axes, seeds: pd.DataFrame) -> pd.DataFrame:
     """Draw the slice of the first seed, smoothed with every σ and raw; return it."""
     own = seeds[seeds["run"] == "slice"]
     smoothed = sorted(name for name in own["metric"].unique() if name.startswith("smoothed_"))
-    x = surface.values(seeds, "slice", X).iloc[0].to_numpy()
+    x = surface.values(seeds, "slice", Y).iloc[0].to_numpy()
     parts = []
     for metric in (*reversed(smoothed), "meta_loss"):
         heights = surface.values(seeds, "slice", metric).to_numpy()
         changes = surface.sign_changes(heights).mean()
         slope = surface.steepest(heights).mean() / (x[1] - x[0])
         label = f"{_name(metric)}: {changes:.3g} sign changes, slope up to {slope:,.0f}"
-        parts.append(pd.DataFrame({X: x, "metric": metric, "label": label, "value": heights[0]}))
+        parts.append(pd.DataFrame({Y: x, "metric": metric, "label": label, "value": heights[0]}))
     slices = pd.concat(parts, ignore_index=True)
     labels = slices["label"].unique()
     colors = [*sns.color_palette("viridis_r", len(smoothed)), "black"]
     mapping = {"hue": "label", "palette": colors, "size": "label"}
     mapping["sizes"] = dict.fromkeys(labels, 1.4) | {labels[-1]: 0.5}
-    sns.lineplot(slices, x=X, y="value", ax=panel, errorbar=None, **mapping)
-    panel.set(xlabel=X_LABEL, ylabel="Meta-loss", title="(a) Slice through the start")
+    sns.lineplot(slices, x=Y, y="value", ax=panel, errorbar=None, **mapping)
+    panel.set(xlabel=Y_LABEL, ylabel="Meta-loss", title="(a) Slice through the start")
     panel.set_ylim(top=1.5 * slices["value"].max())
     sns.move_legend(panel, "upper right", title="", handlelength=1.5)
     return slices

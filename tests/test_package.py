@@ -1,6 +1,7 @@
 """The library alone: a wheel, installed in an environment that has what it asks for and no more."""
 
 import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +103,17 @@ def test_it_needs_four_packages_in_ranges(metadata):
 def test_its_version_is_that_of_the_citation(metadata):
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {metadata.version}" in citation
+
+
+def test_the_archive_and_the_indexes_say_what_the_citation_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    for file, creators in {".zenodo.json": "creators", "codemeta.json": "author"}.items():
+        facts = json.loads((ROOT / file).read_text(encoding="utf-8"))
+        assert facts.get("title", facts.get("name")) == citation["title"]
+        assert facts["version"] == citation["version"]
+        assert facts["license"].rsplit("/", 1)[-1] == citation["license"]
+        assert [who["name"] for who in facts[creators]] == [a["name"] for a in citation["authors"]]
+        assert citation["preferred-citation"]["url"] in json.dumps(facts)
 
 
 def test_the_example_runs_elsewhere(python, tmp_path):

@@ -5,6 +5,7 @@ from workflow.lib.report import layout
 # Seconds each: on a cluster they run where Snakemake does, without waiting in a queue.
 localrules:
     judge,
+    front,
     verify,
 
 
@@ -42,6 +43,31 @@ rule judge:
         "{params.python} workflow.scripts.judge --tables {params.tables:q}"
         " --experiments {params.experiments} --output {output.md:q} {params.current}"
         " > {log:q} 2>&1"
+
+
+rule front:
+    """Write the first screen of the report: verdicts, and the figure of all tasks."""
+    input:
+        ledger=dag.ledger[2],
+        figure=[file for file in dag.figures if file.endswith("fig_summary.png")],
+        templates="workflow/lib/report/templates/front.html.j2",
+    output:
+        dag.front,
+    log:
+        dag.path("logs/front.log"),
+    conda:
+        "../../environment.yml"
+    params:
+        python=dag.python,
+        code=code("workflow.scripts.front"),
+        figure=lambda wildcards, input: (
+            f"--figure {input.figure}" if input.figure else ""
+        ),
+    message:
+        "First screen of the report"
+    shell:
+        "{params.python} workflow.scripts.front --ledger {input.ledger:q} {params.figure}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule verify:

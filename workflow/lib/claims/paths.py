@@ -43,6 +43,21 @@ def displacement(points: pd.DataFrame, x: str, y: str) -> pd.Series:
     return np.hypot(moves[x], moves[y])
 
 
+def wandering(points: pd.DataFrame, x: str, y: str) -> pd.Series:
+    """Return the length of each seed's path over the distance between its ends.
+
+    1 is a straight line; that of a path with a point that is not finite is inf.
+
+    Args:
+        points: from `path`.
+        x: metric of one outer parameter.
+        y: metric of the other.
+    """
+    moves = points.groupby("seed").diff()
+    length = np.hypot(moves[x], moves[y]).groupby("seed").sum(min_count=1)
+    return (length / displacement(points, x, y)).fillna(np.inf)
+
+
 def path_distance(
     seeds: pd.DataFrame, alpha: float, *, run: str, reference: str, x: str, y: str
 ) -> Estimate:

@@ -6,7 +6,7 @@
 import numpy as np
 import pandas as pd
 
-from workflow.lib.claims.paths import displacement, path
+from workflow.lib.claims.paths import path, wandering
 from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
@@ -72,16 +72,11 @@ def wandering_ratio(
 ) -> Estimate:
     """Estimate the geometric mean, over seeds, of how much `run` wanders over `reference`.
 
-    A path wanders by its length over the distance between its ends, in the plane of the metrics `x`
-    and `y`: 1 is a straight line. What is above `ceiling`, or not finite, counts as `ceiling`.
+    What wandering is says `paths.wandering`, in the plane of the metrics `x` and `y`. What is above
+    `ceiling` counts as `ceiling`.
     """
     seeds = pd.concat([at_equal_compute(seeds, (run, reference), name) for name in (x, y)])
-    wanders = []
-    for name in (run, reference):
-        points = path(seeds, name, x, y)
-        moves = points.groupby("seed").diff()
-        length = np.hypot(moves[x], moves[y]).groupby("seed").sum(min_count=1)
-        wanders.append((length / displacement(points, x, y)).fillna(np.inf))
+    wanders = [wandering(path(seeds, name, x, y), x, y) for name in (run, reference)]
     return geometric_ratio(*wanders, ceiling, alpha)
 
 

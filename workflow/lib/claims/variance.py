@@ -85,18 +85,34 @@ def _exponential(estimate: Estimate) -> Estimate:
     return Estimate(stats.Interval(*np.exp(estimate.interval)), estimate.n)
 
 
-def _log_growth(seeds: pd.DataFrame, run: str) -> pd.Series:
-    """Return the logarithm of how the noise of every seed grows; +inf without a finite gradient."""
+def gradient_noise(seeds: pd.DataFrame, run: str) -> pd.DataFrame:
+    """Return the noise of successive gradients of a run, relative to the loss, row by row.
+
+    Args:
+        seeds: the rows of every seed of an experiment.
+        run: name of a run with the metrics gradient, loss and problem.
+
+    Returns:
+        Index seed and outer_step. Columns `scaled`, the gradient over the loss of its unroll;
+        `place`, from 0 to 1 inside the inner problem; `noise`, half the squared difference to the
+        gradient before, NaN for the first of an inner problem.
+    """
     index = ["seed", "outer_step"]
     names = ("gradient", "loss", "problem")
     rows = pd.concat(
         [rows_of(seeds, run, name).set_index(index)["value"].rename(name) for name in names], axis=1
     )
     rows["scaled"] = rows["gradient"] / rows["loss"]
-    finite = np.isfinite(rows["scaled"]).groupby("seed").all()
     problems = rows.groupby(["seed", "problem"])["scaled"]
     rows["place"] = problems.cumcount() / problems.transform("size")
     rows["noise"] = problems.diff() ** 2 / 2
+    return rows[["scaled", "place", "noise"]]
+
+
+def _log_growth(seeds: pd.DataFrame, run: str) -> pd.Series:
+    """Return the logarithm of how the noise of every seed grows; +inf without a finite gradient."""
+    rows = gradient_noise(seeds, run)
+    finite = np.isfinite(rows["scaled"]).groupby("seed").all()
     first, last = (
         rows[chosen].groupby("seed")["noise"].mean()
         for chosen in (rows["place"] < 0.1, rows["place"] >= 0.9)

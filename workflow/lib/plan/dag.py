@@ -113,7 +113,7 @@ class Dag(NamedTuple):
     def everything(self) -> list[str]:
         """Every file that a rule makes: a lost one is made again, whatever was made from it."""
         data = {file for job in self.jobs.values() for file in data_files(job)}
-        made = [*self.runs, *self.waited_for, *self.tables, *self.figures, *self.ledger]
+        made = [*self.runs, *self.waited_for, *self.tables, *self.figures, *self.ledger, self.front]
         return [*sorted(data), *made]
 
     @property
@@ -181,6 +181,11 @@ class Dag(NamedTuple):
         """Every file of the ledger."""
         stem = self.claims.removesuffix(".md")
         return [self.claims, f"{stem}.html", f"{stem}.json", f"{stem}_summary.csv"]
+
+    @property
+    def front(self) -> str:
+        """The first screen of the report."""
+        return self.path("front.html")
 
     @property
     def python(self) -> str:

@@ -7,22 +7,25 @@ page is written by hand. A test fails when a part is stale.
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.claims.cases import FAIL, INCONCLUSIVE, NOT_RUN, PASS, WORST_FIRST
-from workflow.lib.claims.ledger import family
+from workflow.lib.claims.cases import FAIL, INCONCLUSIVE, NOT_RUN, PASS
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
-from workflow.lib.report import diagram, overview, publication
+from workflow.lib.report import diagram, overview, publication, sentences
 from workflow.lib.report.layout import render
 from workflow.lib.report.pages import case_text, headline, wanted_text
 
 PAGES = ("README.md", "ARTIFACT.md", "docs/design.md")
+KINDS_OF_CLAIMS = {
+    "paper": "The paper's statements",
+    "conformance": "Conformance: what follows from the algorithms",
+    "ours": "Ours: what the paper does not say",
+}
+NOT_PUBLISHED = "not in the published run yet"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-NOTHING = "–"
 
 
 def stale(root: Path) -> list[str]:
@@ -86,10 +89,10 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
     return {
         "run": {**facts, "machine": publication.machine(facts)},
         "verdict": _verdict(ledger),
-        "abstract": {"sentences": _abstract(judged)},
+        "abstract": {"sentences": sentences.rows(judged)},
         "others": {"others": _others(judged)},
         "overview": {"figures": overview.figures(drawn)},
-        "claims": {"claims": [_claim(name, c, facts["cores"]) for name, c in judged.items()]},
+        "claims": {"kinds": _claims(judged)},
         "imports": {"nodes": diagram.nodes()},
         "costs": {"experiments": [_cost(name, j, facts["cores"]) for name, j in jobs.items()]},
     }
@@ -113,25 +116,6 @@ def _side(row: Mapping[str, Any]) -> str:
     return "worse" if row["probability_high"] < 0.5 else "alike"
 
 
-def _abstract(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each sentence of the abstract: its first claim, and a tally of all."""
-    rows = []
-    for key, text in catalogue.load("abstract").items():
-        own = [claim for claim in judged.values() if claim.get("abstract") == key]
-        first = min(own, key=lambda claim: family(claim) != "abstract")  # the first of them
-        measured = NOTHING if first["verdict"] == NOT_RUN else _deciding(first)
-        row = {"key": key, "text": text, "measured": measured, "verdict": first["verdict"]}
-        rows.append(row | {"several": len(own) > 1, "verdicts": _tally(own)})
-    return rows
-
-
-def _deciding(claim: Mapping[str, Any]) -> str:
-    """Return the case that decides a claim, as text: the first with the worst verdict."""
-    worst = min(claim["cases"], key=lambda case: WORST_FIRST.index(case["verdict"]))
-    more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
-    return f"{case_text(worst, claim)}{more}"
-
-
 def _others(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the claims that do not pass, with the cases because of which they do not."""
     return [
@@ -141,32 +125,21 @@ def _others(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _tally(claims: Iterable[Mapping[str, Any]]) -> str:
-    """Return how many claims have which verdict, such as "3 PASS, 1 FAIL"."""
-    counts = Counter(claim["verdict"] for claim in claims)
-    order = (*reversed(WORST_FIRST), NOT_RUN)
-    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
-
-
 def _not_passing(claim: Mapping[str, Any]) -> list[str]:
     """Return the cases of a claim that do not pass, as text."""
     return [case_text(case, claim) for case in claim["cases"] if case["verdict"] != PASS]
 
 
-def _claim(name: str, claim: Mapping[str, Any], cores: int) -> dict[str, str]:
-    """Return what a reviewer expects of a claim: its result, its command, and what it costs."""
-    row = {"name": name, "abstract": claim.get("abstract", ""), "wanted": wanted_text(claim)}
-    if claim["verdict"] == NOT_RUN:
-        command = catalogue.command(claim, "laptop")
-        unknown = dict.fromkeys(("minutes", "memory"), NOTHING)
-        return {**row, "result": "not in the published run yet", "command": command, **unknown}
-    return {
-        **row,
-        "result": f"{claim['verdict']}: {_deciding(claim)}",
-        "command": claim["command"],
-        "minutes": _minutes(claim["seconds"], cores),
-        "memory": _megabytes(claim["memory_mb"]),
-    }
+def _claims(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the kinds of claims, each with what a reviewer expects of its claims."""
+    kinds: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS_OF_CLAIMS}
+    for name, claim in judged.items():
+        ran = claim["verdict"] != NOT_RUN
+        row = {"name": name, "abstract": claim.get("abstract", ""), "wanted": wanted_text(claim)}
+        row["result"] = f"{claim['verdict']}: {sentences.deciding(claim)}" if ran else NOT_PUBLISHED
+        row["experiments"] = ",".join(catalogue.rests_on(claim)) if "experiment" in claim else "all"
+        kinds[catalogue.kind_of(claim)].append(row)
+    return [{"title": KINDS_OF_CLAIMS[kind], "claims": rows} for kind, rows in kinds.items()]
 
 
 def _cost(name: str, jobs: Sequence[Mapping[str, Any]], cores: int) -> dict[str, Any]:
@@ -188,4 +161,4 @@ def _minutes(seconds: float, cores: int) -> str:
 
 def _megabytes(memory: float | None) -> str:
     """Return megabytes as text; the jobs of old tables did not record them."""
-    return f"{memory:.0f}" if memory else NOTHING
+    return f"{memory:.0f}" if memory else sentences.NOTHING
