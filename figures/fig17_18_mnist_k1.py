@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     grid, paths = LANDSCAPE.grid(tables), LANDSCAPE.paths(seeds, looks)
     figure, (first, second, third) = style.subplots(3, style.PAGE_WIDTH, 2.9)
     for panel, (name, runs) in zip((first, second), PANELS.items(), strict=True):
-        LANDSCAPE.draw(figure, panel, grid, bar=False)
+        LANDSCAPE.draw(figure, panel, grid, bar=panel is second)
         LANDSCAPE.draw_paths(panel, paths[paths["run"].isin(runs)], looks)
         panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
     _landscape.draw_curves(third, curves, looks, (0.0, LANDSCAPE.ceiling))
