@@ -93,6 +93,18 @@ class Landscape(NamedTuple):
         ]
         return pd.concat(columns, axis=1, keys=metrics).reset_index()
 
+    def widen(self, panel: Axes, paths: pd.DataFrame) -> None:
+        """Show paths that leave the grid, as far again as the grid is wide; that part is grey."""
+        panel.set_facecolor("0.9")
+        for axis, name in ((panel.xaxis, self.x), (panel.yaxis, self.y)):
+            low, high = axis.get_view_interval()
+            width, values = high - low, paths[name]
+            view = (
+                min(low, max(values.min(), low - width)),
+                max(high, min(values.max(), high + width)),
+            )
+            axis.axes.set(**{f"{axis.axis_name}lim": view})
+
     def draw_paths(self, panel: Axes, paths: pd.DataFrame, looks: style.Looks) -> None:
         """Draw the paths of θ: seeds thin, their median thick, the start as a star, the ends.
 

@@ -37,12 +37,16 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     figure, (first, second, third) = style.subplots(3, style.PAGE_WIDTH, 2.9)
     for panel, (name, runs) in zip((first, second), PANELS.items(), strict=True):
         LANDSCAPE.draw(figure, panel, grid, bar=panel is second)
-        LANDSCAPE.draw_paths(panel, paths[paths["run"].isin(runs)], looks)
+        own = paths[paths["run"].isin(runs)]
+        LANDSCAPE.widen(panel, own)
+        LANDSCAPE.draw_paths(panel, own, looks)
         panel.set_title(f"({name}) Paths of θ, as in Fig. {17 + (name == 'b')}")
     _landscape.draw_curves(third, curves, looks, (0.0, LANDSCAPE.ceiling))
     entries = [*style.handles(looks), _landscape.draw_best(third, grid)]
     third.set(xlabel="Inner steps of all particles")
     third.set_title("(c) Meta-objective")
     figure.legend(handles=entries, loc="outside upper center", ncols=5)
-    style.footer(figure, curves, "K = 1; star: start, markers in (a), (b): ends")
+    style.footer(
+        figure, curves, "K = 1; star: start, markers in (a), (b): ends, grey: beyond the grid"
+    )
     return figure, _landscape.drawn(grid, paths, curves)

@@ -44,7 +44,17 @@ def runs(
         args = tuned[run]["protocol"]["args"]
         args = {key: args[key] for key in OPTIMIZATION if key in args}
         args |= {key: settings[key] for key in PROTOCOL if key in settings}
-        found[run] = {key: tuned[run][key] for key in ("task", "estimator", "data")}
+        found[run] = {key: tuned[run][key] for key in ("task", "data")}
+        found[run]["estimator"] = _estimator(tuned[run]["estimator"], settings["grid"])
         found[run] |= {"protocol": {"name": "tuning", "args": args}}
         found[run] |= {key: settings[key] for key in SEEDS}
     return found
+
+
+def _estimator(own: Mapping[str, Any], grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the estimator of a run with the middle values of the axes that are tuned.
+
+    A tuning replaces them in every cell, so that it does not rest on what the run has now.
+    """
+    middle = {key: axis[len(axis) // 2] for key, axis in grid.items() if key in own["args"]}
+    return {**own, "args": {**own["args"], **middle}}
