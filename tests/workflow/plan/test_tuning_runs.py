@@ -38,6 +38,17 @@ def test_a_tuning_run_is_the_run_in_a_grid():
     assert (run["seeds"], run["seeds_per_job"]) == (4, 2)
 
 
+def test_a_tuning_does_not_rest_on_the_value_that_its_run_has_now():
+    content = CONTENT | {"grid": {"sigma": [0.01, 0.1, 1.0]}}
+    runs = []
+    for sigma in (0.1, 0.3):
+        estimator = {"name": "pes", "args": {"sigma": sigma, "num_particles": 4}}
+        tuned = {"pes": {**TUNED["pes"], "estimator": estimator}}
+        runs.append(tuning.runs("toy_tuning", content, "laptop", tuned)["pes"])
+    assert runs[0] == runs[1]
+    assert runs[0]["estimator"]["args"] == {"sigma": 0.1, "num_particles": 4}
+
+
 def test_a_scale_overrides_the_file_and_a_run_of_the_scale_overrides_all():
     (run,) = tuning.runs("toy_tuning", CONTENT, "smoke", TUNED).values()
     assert (run["seeds"], run["seeds_per_job"]) == (1, 2)

@@ -28,7 +28,7 @@ COLUMN_PIXELS = 975  # the narrowest figure: 3.25 inches
 def published(tmp_path_factory):
     """An archive of the artifact and what is published, drawn and judged; jax fails there."""
     folder = copy_artifact(tmp_path_factory.mktemp("published") / "an artifact")
-    ignored = shutil.ignore_patterns("*.csv", "claims.html", "logs")
+    ignored = shutil.ignore_patterns("*.csv", "claims.html", "front.html", "logs")
     shutil.copytree(ROOT / PUBLISHED, folder / PUBLISHED, ignore=ignored)
     shutil.copytree(ROOT / PUBLISHED / "tables", folder / PUBLISHED / "tables", dirs_exist_ok=True)
     for file in folder.rglob("*"):
@@ -123,6 +123,11 @@ def test_the_report_opens_in_a_browser(published, tmp_path):
     with browser.window(tmp_path / "profile") as page:
         page.open(f"file://{page_file}")
         page.wait("return document.body.innerText.includes('RESULTS')")
+        page.wait("return document.querySelectorAll('.front td').length > 0")  # the first screen
+        headline, *_ = page.text().split("Of ", 1)[1].split(".\n", 1)
+        assert f"Of {headline}" in (published / PUBLISHED / "claims.md").read_text()
+        for key in catalogue.load("abstract"):
+            assert f"\n{key}\t" in page.text()
         headings = page.text().split("RESULTS")[1].split()
         assert headings[0] == "Claims"
         page.click("Claims")
