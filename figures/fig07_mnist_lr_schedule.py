@@ -15,6 +15,8 @@ from workflow.lib.claims.seed_values import at_equal_compute
 from workflow.lib.report import style
 
 RUNS = ("truncated_es", "pes", "es_single")
+# At the paper's outer rate, where another was chosen for PES.
+FAST = {"pes_fast": {"label": "PES, outer rate 1e-2", "linestyle": "--", "color": "#66B5E0"}}
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -23,7 +25,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
-    return draw_schedule(tables, _landscape.SCHEDULE)
+    return draw_schedule(tables, _landscape.SCHEDULE, (*RUNS, *FAST))
 
 
 def draw_schedule(
@@ -48,7 +50,7 @@ def draw_schedule(
     """
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
     curves = at_equal_compute(table, runs, "meta_loss")
-    looks = style.looks(curves)
+    looks = style.looks(curves, FAST)
     grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
     figure, (left, right, *_) = style.subplots(panels, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
@@ -57,6 +59,6 @@ def draw_schedule(
     entries = [*style.handles(looks), _landscape.draw_best(right, grid)]
     left.set_title("(a) Landscape and paths of θ")
     right.set_title("(b) Meta-objective against compute")
-    figure.legend(handles=entries, loc="outside upper center", ncols=4)
+    figure.legend(handles=entries, loc="outside upper center", ncols=5)
     style.footer(figure, curves, "star: start, markers in (a): ends")
     return figure, _landscape.drawn(grid, paths, curves)

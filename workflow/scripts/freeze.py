@@ -15,6 +15,14 @@ from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import catalogue, freeze, spec
 from workflow.lib.results import tuned
 
+RUNS = ("run", "reference", "other")  # keys of a case that name a run
+BEGINNINGS = ("sweep", "first", "second")  # or the beginning of the names of several
+
+
+def _compared(task: str) -> list[str]:
+    """Return the runs that the comparison of a task rests on."""
+    return [run for pair in catalogue.load("comparisons")[task]["pairs"] for run in pair]
+
 
 def planned_seeds() -> dict[str, int]:
     """Return {claim: the fewest seeds of a run that it rests on}, at laptop scale."""
@@ -25,12 +33,14 @@ def planned_seeds() -> dict[str, int]:
         fewest[key] = fewest.get(key, 0) + last - first + 1
     found = {}
     for name, claim in catalogue.load("claims").items():
-        keys = ("run", "reference")
-        names = {case[key] for case in claim["cases"] for key in keys if key in case}
+        names = {case[key] for case in claim["cases"] for key in RUNS if key in case}
+        if "experiment" not in claim:
+            names = {run for task in catalogue.tasks_of(claim) for run in _compared(task)}
+        starts = tuple(case[key] for case in claim["cases"] for key in BEGINNINGS if key in case)
         own = [
             number
             for (experiment, run), number in fewest.items()
-            if experiment in catalogue.rests_on(claim) and (run in names or not names)
+            if experiment in catalogue.rests_on(claim) and (run in names or run.startswith(starts))
         ]
         found[name] = min(own, default=1)
     return found

@@ -7,8 +7,9 @@ from workflow.lib.claims import power
 from workflow.lib.common import stats
 
 
-def ledger(*cases, comparison="above", threshold=(0.0,)):
+def ledger(*cases, comparison="above", threshold=(0.0,), statistic="mean"):
     claim = {"experiment": "toy", "comparison": comparison, "threshold": list(threshold)}
+    claim["statistic"] = statistic
     return {"claims": {"one": claim | {"cases": list(cases)}}}
 
 
@@ -38,7 +39,8 @@ def test_the_needed_number_has_the_wanted_power():
 def test_ratios_are_compared_in_logarithms():
     """1/2 within a factor of 2 either way, below 1: log 2 from the border, log 2 to each side."""
     found = power.powers(
-        ledger(case(0.5, 0.25, 1.0), comparison="below", threshold=(1.0,)), {"one": 4}
+        ledger(case(0.5, 0.25, 1.0), comparison="below", threshold=(1.0,), statistic="end_ratio"),
+        {"one": 4},
     )["one"]
     assert found["power"] == pytest.approx(0.5, abs=1e-3)
 
@@ -46,12 +48,11 @@ def test_ratios_are_compared_in_logarithms():
 @pytest.mark.parametrize(
     ("given", "power_of"),
     [
-        (case(-1.0, -2.0, 0.0), 0.0),  # on the wrong side
         (case(1.0, None, None), 0.0),  # without an interval
         (case(1.0, 1.0, 1.0), 1.0),  # counted
     ],
 )
-def test_the_wrong_side_no_interval_and_counts(given, power_of):
+def test_no_interval_and_counts(given, power_of):
     assert power.powers(ledger(given), {"one": 8})["one"]["power"] == power_of
 
 
@@ -65,3 +66,11 @@ def test_the_weakest_case_counts_and_the_family_shares_alpha():
     critical = norm.ppf(1 - stats.ALPHA / 4)
     assert among["power"] == pytest.approx(norm.cdf(norm.ppf(0.975) - critical), abs=1e-3)
     assert among["power"] < alone["power"]
+
+
+def test_a_case_outside_is_expected_to_fail_and_the_clearest_decides():
+    half = norm.ppf(0.975) / 2
+    clear, unclear = (case(value, value - half, value + half) for value in (-1.0, -0.01))
+    found = power.powers(ledger(case(1.0, 1 - half, 1 + half), unclear, clear), {"one": 16})["one"]
+    assert (found["expected"], found["estimate"]) == ("FAIL", -1.0)
+    assert found["power"] == pytest.approx(norm.cdf(4 - norm.ppf(0.975)), abs=1e-3)

@@ -130,9 +130,11 @@ def test_the_distance_of_curves_is_the_median_of_the_largest_differences():
 
 
 def swept(start, ends, metric="loss"):
-    """Return runs `{start}{K}` that stay at one value each, {K: {seed: value}}."""
+    """Return runs `{start}{K}` with one value each after the start, {K: {seed: value}}."""
     runs = [
-        seeds_of(f"{start}{k}", {seed: [value] for seed, value in seeds.items()}, metric=metric)
+        seeds_of(
+            f"{start}{k}", {seed: [9.0, value] for seed, value in seeds.items()}, metric=metric
+        )
         for k, seeds in ends.items()
     ]
     return pd.concat([run.assign(truncation=float(k)) for run, k in zip(runs, ends, strict=True)])

@@ -68,7 +68,12 @@ def test_every_file_that_a_rule_makes_is_asked_for(fresh):
     """So that a lost one is made again; Snakemake's summary lists what its jobs make."""
     done = snakemake(fresh, "--summary")
     made = set(re.findall(r"^((?:data|results)/\S+)\t", done.stdout, re.MULTILINE))
-    kinds = ("trained/learned_optimizer.json", "tables/quadratic_bias.csv", "claims.html", "front.html")
+    kinds = (
+        "trained/learned_optimizer.json",
+        "tables/quadratic_bias.csv",
+        "claims.html",
+        "front.html",
+    )
     dag = Dag.from_config(KNOBS)
     assert made >= {dag.path(kind) for kind in kinds}
     assert made == set(dag.everything)

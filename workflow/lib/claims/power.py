@@ -1,9 +1,10 @@
 """How many seeds a claim takes: from the pilot runs, before a reporting seed is run.
 
 A case of the pilot has an estimate and a 95 % interval. An interval of n seeds is about
-sqrt(n_pilot/n) times as wide, in logarithms where the estimate is a positive ratio. The power is
-the probability that one around the pilot's estimate lies on the right side of the threshold. The
-level is that of the first round of Holm's procedure, 5 % over the claims of the family.
+sqrt(n_pilot/n) times as wide, in logarithms where the estimate is a ratio. The power is
+the probability that one around the pilot's estimate decides the case, as PASS where the estimate
+lies inside the region and as FAIL where it lies outside. The level is that of the first round of
+Holm's procedure, 5 % over the claims of the family.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Any
 
 from scipy.stats import norm
 
+from workflow.lib.claims.cases import FAIL, PASS
 from workflow.lib.claims.ledger import family
 from workflow.lib.common import stats
 
@@ -28,8 +30,9 @@ def powers(pilot: Mapping[str, Any], seeds: Mapping[str, int]) -> dict[str, dict
         seeds: {claim: number of seeds that the plan gives its runs}.
 
     Returns:
-        {claim: {"pilot_n", "estimate", "n", "power", "n_needed"}} of its weakest case; the last is
-        None beyond `MOST`, or where the estimate lies on the wrong side.
+        {claim: {"expected", "pilot_n", "estimate", "n", "power", "n_needed"}}: of the weakest case
+        if all lie inside, of the clearest that lies outside if one does. The last is None beyond
+        `MOST`.
     """
     ran = {name: claim for name, claim in pilot["claims"].items() if claim["cases"]}
     sizes = Counter(family(claim) for claim in ran.values())
@@ -37,7 +40,9 @@ def powers(pilot: Mapping[str, Any], seeds: Mapping[str, int]) -> dict[str, dict
     for name, claim in ran.items():
         level = stats.ALPHA / sizes[family(claim)]
         rows = [_power(case, claim, seeds[name], level) for case in claim["cases"]]
-        found[name] = min(rows, key=lambda row: row["power"])
+        outside = [row for row in rows if row["expected"] == FAIL]
+        chosen = max if outside else min
+        found[name] = chosen(outside or rows, key=lambda row: row["power"])
     return found
 
 
@@ -45,9 +50,11 @@ def _power(
     case: Mapping[str, Any], claim: Mapping[str, Any], n: int, level: float
 ) -> dict[str, Any]:
     """Return the power of one case with n seeds, and the number that gives the wanted power."""
-    row = {"pilot_n": case["n"], "estimate": case["value"], "n": n, "power": 0.0, "n_needed": None}
     margin, half = _margin(case, claim)
-    if math.isnan(half) or margin <= 0:
+    row = {"expected": FAIL if margin < 0 else PASS, "pilot_n": case["n"]}
+    row |= {"estimate": case["value"], "n": n, "power": 0.0, "n_needed": None}
+    margin = abs(margin)
+    if math.isnan(half) or margin == 0:
         return row
     if half == 0:
         return row | {"power": 1.0, "n_needed": case["n"]}
@@ -61,13 +68,13 @@ def _power(
 def _margin(case: Mapping[str, Any], claim: Mapping[str, Any]) -> tuple[float, float]:
     """Return how far the estimate lies within the region, and half the width of its interval.
 
-    Both are logarithms if the estimate, its interval and the thresholds are positive. The half
+    Both are logarithms if the statistic is a ratio and all are positive. The half
     width is NaN where there is no interval; the margin is negative outside of the region.
     """
     numbers = [case["value"], case["alone"]["low"], case["alone"]["high"], *claim["threshold"]]
     if any(number is None for number in numbers):
         return math.nan, math.nan
-    if min(numbers) > 0:
+    if "ratio" in claim["statistic"] and min(numbers) > 0:
         numbers = [math.log(number) for number in numbers]
     value, low, high, *thresholds = numbers
     inside = {

@@ -69,6 +69,28 @@ def end_values(seeds: pd.DataFrame, run: str, metric: str) -> pd.Series:
     return values[rows["outer_step"].isin(last)].groupby(rows["seed"]).mean()
 
 
+def average_over_run(
+    seeds: pd.DataFrame, run: str, metric: str, ceiling: float = math.inf
+) -> pd.Series:
+    """Return the average of every seed of `run` over its log points, indexed by seed.
+
+    The first log point, which is before any update, is left out.
+
+    Args:
+        seeds: the rows of every seed of an experiment.
+        run: name of a run.
+        metric: name of a metric.
+        ceiling: what lies above, or is not finite, counts as this.
+
+    Raises:
+        ValueError: the experiment has no such metric of such a run.
+    """
+    rows = rows_of(seeds, run, metric)
+    rows = rows[rows["outer_step"] > 0]
+    values = rows["value"].where(np.isfinite(rows["value"]), math.inf).clip(upper=ceiling)
+    return values.groupby(rows["seed"]).mean()
+
+
 def geometric_ratio(first: pd.Series, second: pd.Series, ceiling: float, alpha: float) -> Estimate:
     """Return the geometric mean of first / second, both positive, over the seeds they share.
 

@@ -21,6 +21,7 @@ import pandas as pd
 from workflow.lib.claims.seed_values import (
     Estimate,
     at_equal_compute,
+    average_over_run,
     compute_to,
     end_values,
     geometric_ratio,
@@ -74,13 +75,8 @@ def average_ratio(
     positive; values above `ceiling`, and those that are not finite, count as `ceiling`.
     """
     seeds = at_equal_compute(seeds, (run, reference), metric)
-    averages = []
-    for name in (run, reference):
-        rows = rows_of(seeds, name, metric)
-        rows = rows[rows["outer_step"] > 0]
-        values = rows["value"].where(np.isfinite(rows["value"]), np.inf).clip(upper=ceiling)
-        averages.append(values.groupby(rows["seed"]).mean())
-    return geometric_ratio(averages[0], averages[1], ceiling, alpha)
+    averages = [average_over_run(seeds, name, metric, ceiling) for name in (run, reference)]
+    return geometric_ratio(*averages, ceiling, alpha)
 
 
 def compute_to_target_ratio(

@@ -4,11 +4,21 @@ Runs of a sweep have names with one beginning, and different K: `es_single_k1`, 
 `statistics` says what all statistics take, and what an end value is.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
-from workflow.lib.claims.seed_values import Estimate, end_values, mean_over_seeds, rows_of
+from workflow.lib.claims.seed_values import (
+    Estimate,
+    average_over_run,
+    end_values,
+    mean_over_seeds,
+    rows_of,
+)
 from workflow.lib.results.sweeps import MissingRows
+
+Value = Callable[[pd.DataFrame, str, str], pd.Series]  # of every seed of a run, of a metric
 
 
 def advantage_slope(
@@ -16,8 +26,9 @@ def advantage_slope(
 ) -> Estimate:
     """Estimate how an advantage grows with the number of unrolls: a slope of logarithms.
 
-    It is the least-squares slope of log(end value of `second` over that of `first`) against the
-    logarithm of the number of unrolls, averaged over the seeds that all runs have.
+    It is the least-squares slope of log(average of `second` over that of `first`) against the
+    logarithm of the number of unrolls, in the mean over the seeds that all runs have. Averages are
+    over the run, as `seed_values.average_over_run` says.
 
     Args:
         seeds: the rows of every seed of an experiment.
@@ -64,8 +75,8 @@ def variance_slope(
     """
     ratios = _log_ratios(seeds, first, second, metric)
     variances = (
-        _by_truncation(seeds, second_variance, "variance").mean()
-        / _by_truncation(seeds, first_variance, "variance").mean()
+        _by_truncation(seeds, second_variance, "variance", end_values).mean()
+        / _by_truncation(seeds, first_variance, "variance", end_values).mean()
     )
     if set(variances.index) != set(ratios.columns):
         raise ValueError(f"'{first}' and '{first_variance}' do not have the same truncations")
@@ -73,8 +84,8 @@ def variance_slope(
 
 
 def _log_ratios(seeds: pd.DataFrame, first: str, second: str, metric: str) -> pd.DataFrame:
-    """Return log(end value of `second` / of `first`): a row for each seed, a column for each K."""
-    one, other = (_by_truncation(seeds, name, metric) for name in (first, second))
+    """Return log(average of `second` / of `first`): a row for each seed, a column for each K."""
+    one, other = (_by_truncation(seeds, name, metric, average_over_run) for name in (first, second))
     if set(one.columns) != set(other.columns):
         raise ValueError(f"'{first}' and '{second}' do not have the same truncations")
     one, other = one.dropna(), other.dropna()  # a seed that a run lacks; one that diverged is +inf
@@ -82,8 +93,8 @@ def _log_ratios(seeds: pd.DataFrame, first: str, second: str, metric: str) -> pd
         return (np.log(other) - np.log(one)).loc[one.index.intersection(other.index)]
 
 
-def _by_truncation(seeds: pd.DataFrame, start: str, metric: str) -> pd.DataFrame:
-    """Return the end values of the runs whose names begin so: a row for each seed, a column for K.
+def _by_truncation(seeds: pd.DataFrame, start: str, metric: str, value: Value) -> pd.DataFrame:
+    """Return a value of the runs whose names begin so: a row for each seed, a column for each K.
 
     Raises:
         ValueError: there are none.
@@ -92,8 +103,7 @@ def _by_truncation(seeds: pd.DataFrame, start: str, metric: str) -> pd.DataFrame
     if not runs:
         raise MissingRows(f"no run '{start}…' in '{seeds['experiment'].iloc[0]}'")
     columns = {
-        rows_of(seeds, run, metric)["truncation"].iloc[0]: end_values(seeds, run, metric)
-        for run in runs
+        rows_of(seeds, run, metric)["truncation"].iloc[0]: value(seeds, run, metric) for run in runs
     }
     return pd.DataFrame(columns)
 
