@@ -62,8 +62,8 @@ def _balancing_run(
 
 
 def mnist_lr_schedule(folder: Path, seeds: int = 4) -> list[Path]:
-    """Write every run of Figure 7: a bowl, and three runs that end at three places in it."""
-    runs = {"truncated_es": 0.9, "pes": 0.1, "es_single": 0.0}
+    """Write every run of Figure 7: a bowl, and four runs that end at four places in it."""
+    runs = {"truncated_es": 0.9, "pes": 0.1, "pes_fast": 0.3, "es_single": 0.0}
     return _schedule(folder, "mnist_lr_schedule", "mnist", runs, seeds)
 
 
@@ -115,7 +115,7 @@ def _schedule(
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
         values["best_meta_loss"] = np.minimum.accumulate(values["meta_loss"], axis=1)
-        options = {"estimator": family or run.removesuffix("_slow"), "data": data}
+        options = {"estimator": family or run.removesuffix("_slow").removesuffix("_fast"), "data": data}
         paths.append(write_run(folder, name, run, values, **options))
     return paths
 
