@@ -115,7 +115,10 @@ def _schedule(
         share = np.linspace(0, 1, 12) * np.linspace(0.95, 1.05, seeds)[:, None]
         values = _bowl(lowest, names, -2.5 + 1.5 * share, 1.5 + (end - 1.5) * share)
         values["best_meta_loss"] = np.minimum.accumulate(values["meta_loss"], axis=1)
-        options = {"estimator": family or run.removesuffix("_slow").removesuffix("_fast"), "data": data}
+        options = {
+            "estimator": family or run.removesuffix("_slow").removesuffix("_fast"),
+            "data": data,
+        }
         paths.append(write_run(folder, name, run, values, **options))
     return paths
 

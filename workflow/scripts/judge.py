@@ -16,7 +16,8 @@ import pandas as pd
 from workflow.lib.claims import comparisons, ledger
 from workflow.lib.common import store
 from workflow.lib.common.command import errors_in_one_line, parser
-from workflow.lib.plan import catalogue, spec
+from workflow.lib.common.paths import ROOT
+from workflow.lib.plan import catalogue, freeze, spec
 from workflow.lib.report import pages
 from workflow.lib.results import tables
 
@@ -41,7 +42,12 @@ def judged(folder: Path, experiments: Sequence[str], current: bool = False) -> d
     if current:
         seeds = {name: _current(name, seeds[name], jobs[name]) for name in chosen}
         seeds = {name: rows for name, rows in seeds.items() if len(rows)}
-    return ledger.judge(claims, seeds, jobs)
+    result = ledger.judge(claims, seeds, jobs)
+    planned = freeze.fixed(freeze.read(ROOT))
+    for name, claim in result["claims"].items():
+        if claim.get("scale") == freeze.SCALE and name in planned:
+            claim["plan"] = planned[name]
+    return result
 
 
 def _current(name: str, seeds: pd.DataFrame, jobs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

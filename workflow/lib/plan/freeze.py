@@ -123,16 +123,19 @@ def _check_seeds(plan: Plan, present: Mapping[str, Any]) -> None:
             )
 
 
-def fixed(plan: Plan) -> dict[str, dict[str, str]]:
-    """Return {claim: {"commit", "date"}} of the entry that fixed each claim as it is now.
+def fixed(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return {claim: {"commit", "date", "power"}} of the entry that fixed each claim as it is now.
+
+    The power is None where the pilot could not tell.
 
     Args:
         plan: from `read`.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, digest in (plan["entries"][-1]["claims"] if plan["entries"] else {}).items():
         for entry in reversed(plan["entries"]):
             if entry["claims"].get(name) != digest:
                 break
-            found[name] = {"commit": entry["commit"], "date": entry["date"]}
+            known = {"commit": entry["commit"], "date": entry["date"]}
+            found[name] = known | {"power": entry["power"].get(name)}
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from workflow.lib.claims.cases import NOT_RUN, WORST_FIRST
 from workflow.lib.plan import catalogue
+from workflow.lib.report import reduction
 from workflow.lib.report.layout import render
 
 UNTESTED = "not tested"
@@ -81,7 +82,8 @@ def _statements(statements: Mapping[str, Any], kinds: Sequence[str]) -> list[dic
 
 def _named(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
     """Return a claim with its name; what it need not have is empty."""
-    return {"name": name, "abstract": "", "figure": "", "statements": ["ours"], **claim}
+    absent = {"abstract": "", "figure": "", "statements": ["ours"], "plan": None}
+    return {"name": name, **absent, **claim}
 
 
 def _with_texts(claim: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +93,8 @@ def _with_texts(claim: Mapping[str, Any]) -> dict[str, Any]:
         for case in claim["cases"]
     ]
     cases = [case_text(case, claim) for case in claim["cases"]]
-    return {**claim, "cases": cases, "alone": alone, "wanted": wanted_text(claim)}
+    texts = {"cases": cases, "alone": alone, "wanted": wanted_text(claim)}
+    return {**claim, **texts, "size": reduction.text(claim)}
 
 
 def _with_reason(claim: Mapping[str, Any]) -> dict[str, Any]:

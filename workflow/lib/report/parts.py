@@ -119,10 +119,24 @@ def _side(row: Mapping[str, Any]) -> str:
 def _others(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the claims that do not pass, with the cases because of which they do not."""
     return [
-        {**claim, "name": name, "wanted": wanted_text(claim), "cases": _not_passing(claim)}
+        {
+            **claim,
+            "name": name,
+            "wanted": wanted_text(claim),
+            "cases": _not_passing(claim),
+            "needed": _needed(claim),
+        }
         for name, claim in judged.items()
         if claim["verdict"] in (FAIL, INCONCLUSIVE)
     ]
+
+
+def _needed(claim: Mapping[str, Any]) -> str:
+    """Return how many seeds would decide an undecided claim, by the pilot, as text."""
+    power = (claim.get("plan") or {}).get("power")
+    if claim["verdict"] == FAIL or not power:
+        return sentences.NOTHING
+    return f"{power['n_needed']:,}" if power["n_needed"] else "> 10,000"
 
 
 def _not_passing(claim: Mapping[str, Any]) -> list[str]:
