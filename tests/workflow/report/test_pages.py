@@ -9,7 +9,7 @@ import pytest
 from workflow.lib.common import store
 from workflow.lib.common.paths import ROOT
 from workflow.lib.plan import catalogue
-from workflow.lib.report import layout, pages, publication
+from workflow.lib.report import layout, pages, publication, reduction
 from workflow.scripts import judge
 
 PUBLISHED = ROOT / publication.FOLDER
@@ -80,6 +80,32 @@ def test_a_claim_that_was_not_run_says_what_is_missing(partly):
     name, claim = next(iter(partly["claims"].items()))
     unborn = {**partly, "claims": {name: {**claim, "missing": []}}}
     assert f"| {name} | S01, S31 | no experiment yet |" in pages.markdown(unborn)
+
+
+def test_a_claim_says_when_it_was_fixed_and_what_the_pilot_expected():
+    result = published()
+    name, claim = next((n, c) for n, c in result["claims"].items() if c["cases"])
+    power = {"expected": "PASS", "power": 0.514, "n": 8, "n_needed": 23}
+    plan = {"commit": "0123456789", "date": "2026-01-02", "power": power}
+    page = pages.markdown({**result, "claims": {name: {**claim, "plan": plan}}})
+    page = " ".join(page.split())
+    assert "Fixed at commit 0123456 (2026-01-02), before its seeds were run; judged once." in page
+    assert (
+        "expected PASS, decided with a probability of 0.51 by n = 8, and of 0.9 by n = 23." in page
+    )
+    bare = pages.markdown({**result, "claims": {name: {**claim, "plan": {**plan, "power": None}}}})
+    assert "judged once." in bare
+    assert "The pilot" not in bare
+
+
+def test_the_size_of_a_problem_stands_beside_that_of_the_paper():
+    """K = 1: T = 1,000 of 5,000, N = 10 of 1,000; influence balancing is that of the paper."""
+    case = {"arguments": {"run": "es_single"}}
+    claim = {"experiment": "mnist_lr_schedule_k1", "scale": "laptop", "cases": [case]}
+    assert reduction.text(claim) == "unrolls 1,000/5,000, N 10/1,000"
+    assert reduction.text({**claim, "scale": "paper"}) == ""
+    case = {"arguments": {"run": "pes_n4"}}
+    assert reduction.text({**claim, "experiment": "influence_balancing", "cases": [case]}) == ""
 
 
 def test_what_means_something_in_html_is_escaped():

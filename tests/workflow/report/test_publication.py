@@ -5,11 +5,12 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.helpers.artifact import ROOT, call, git, snakemake, written
 from workflow.lib.claims import cases, ledger
-from workflow.lib.common import stats, store
+from workflow.lib.common import parquet, stats, store
 from workflow.lib.plan import catalogue
 from workflow.lib.plan.dag import Dag
 from workflow.lib.report import parts, publication
@@ -137,6 +138,17 @@ def test_a_file_that_a_run_does_not_rest_on_may_differ(finished):
 
 def test_pauses_between_jobs_do_not_count_as_time():
     assert publication._covered([10.0, 12.0, 100.0], [5.0, 5.0, 10.0]) == 7.0 + 10.0
+
+
+def test_a_packed_table_holds_the_same_in_fewer_bytes(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=5000).cumsum()
+    frame = pd.DataFrame({"metric": "loss", "seed": np.arange(5000) // 100, "value": values})
+    parquet.write(tmp_path / "table.parquet", frame)
+    publication.pack(tmp_path / "table.parquet", tmp_path / "packed.parquet")
+    pd.testing.assert_frame_equal(parquet.read(tmp_path / "packed.parquet"), frame)
+    sizes = [(tmp_path / f"{name}.parquet").stat().st_size for name in ("packed", "table")]
+    assert sizes[0] < sizes[1]
 
 
 def test_the_published_pages_are_fresh():

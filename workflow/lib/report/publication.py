@@ -21,6 +21,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workflow.lib.common import provenance, store
 from workflow.lib.plan import freeze
 from workflow.lib.plan.dag import Dag
@@ -204,7 +207,7 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     for file in files:
         place = new / file.relative_to(Path("results", dag.scale))
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / file, place)
+        (pack if file.suffix == ".parquet" else shutil.copyfile)(root / file, place)
     if (root / freeze.FILE).exists():
         shutil.copyfile(root / freeze.FILE, new / freeze.FILE.name)
     if (root / tuned.FOLDER).exists():
@@ -220,6 +223,28 @@ def copy(dag: Dag, root: Path) -> list[Path]:
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     return sorted(path.relative_to(root) for path in target.rglob("*") if path.is_file())
+
+
+def pack(source: Path, target: Path) -> None:
+    """Write a table again in about three fifths of the bytes: the bytes of numbers by their place.
+
+    Args:
+        source: a table.
+        target: the new file; it holds the same.
+    """
+    table = pq.read_table(source)
+    numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    others = [name for name in table.column_names if name not in numbers]
+    options = {"use_byte_stream_split": numbers, "use_dictionary": others}
+    with store.atomic_write(target) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            write_page_checksum=True,
+            **options,
+        )
 
 
 def facts(root: Path) -> dict[str, Any]:

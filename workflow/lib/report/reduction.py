@@ -10,10 +10,10 @@ PAPER = "paper"
 
 
 def text(claim: Mapping[str, Any]) -> str:
-    """Return "unrolls 1,000/5,000, N 10/1,000": a claim's scale over the paper's, where they differ.
+    """Return "unrolls 1,000/5,000, N 10/1,000": the sizes of a claim's scale over the paper's.
 
-    They are those of the first run that the claim names; "" if nothing differs, or for a claim about
-    several experiments.
+    They are those of the first run that the claim names, where they differ; "" if nothing does, or
+    for a claim about several experiments.
 
     Args:
         claim: that was judged, with its scale.
