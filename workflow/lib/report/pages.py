@@ -13,6 +13,7 @@ from workflow.lib.report import reduction
 from workflow.lib.report.layout import render
 
 UNTESTED = "not tested"
+NAMES = ("run", "sweep", "task", "family", "first", "reference", "second")  # in a case
 
 
 def markdown(judged: Mapping[str, Any]) -> str:
@@ -120,7 +121,7 @@ def case_text(case: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
         claim: to which the case belongs.
     """
     arguments = case["arguments"]
-    names = [arguments[key] for key in ("run", "sweep", "family", "reference") if key in arguments]
+    names = [str(arguments[key]) for key in NAMES if key in arguments]
     metrics = {other["arguments"].get("metric") for other in claim["cases"]}
     about = " vs ".join(names) + (f" ({arguments['metric']})" if len(metrics) > 1 else "")
     if claim["statistic"].startswith("measured"):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow.lib.claims.cases import FAIL, INCONCLUSIVE, NOT_RUN, PASS
+from workflow.lib.claims.cases import FAIL, INCONCLUSIVE, NOT_RUN
 from workflow.lib.common import store
 from workflow.lib.plan import catalogue
 from workflow.lib.report import diagram, overview, publication, sentences
@@ -90,7 +90,7 @@ def _data(root: Path) -> dict[str, dict[str, Any]]:
         "run": {**facts, "machine": publication.machine(facts)},
         "verdict": _verdict(ledger),
         "abstract": {"sentences": sentences.rows(judged)},
-        "others": {"others": _others(judged)},
+        "others": _others(judged),
         "overview": {"figures": overview.figures(drawn)},
         "claims": {"kinds": _claims(judged)},
         "imports": {"nodes": diagram.nodes()},
@@ -116,32 +116,32 @@ def _side(row: Mapping[str, Any]) -> str:
     return "worse" if row["probability_high"] < 0.5 else "alike"
 
 
-def _others(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the claims that do not pass, with the cases because of which they do not."""
-    return [
-        {
-            **claim,
-            "name": name,
-            "wanted": wanted_text(claim),
-            "cases": _not_passing(claim),
-            "needed": _needed(claim),
-        }
-        for name, claim in judged.items()
-        if claim["verdict"] in (FAIL, INCONCLUSIVE)
+def _others(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims about the paper that fail, with the reason, and the undecided ones."""
+    own = {name: c for name, c in judged.items() if catalogue.kind_of(c) == "paper"}
+    failed = [
+        {**claim, "name": name, "wanted": wanted_text(claim), "cases": _failing(claim)}
+        for name, claim in own.items()
+        if claim["verdict"] == FAIL
     ]
+    undecided = [
+        {"name": name, "needed": _needed(claim)}
+        for name, claim in own.items()
+        if claim["verdict"] == INCONCLUSIVE
+    ]
+    return {"failed": failed, "undecided": undecided}
+
+
+def _failing(claim: Mapping[str, Any]) -> list[str]:
+    """Return the cases of a claim that fail, as text."""
+    return [case_text(case, claim) for case in claim["cases"] if case["verdict"] == FAIL]
 
 
 def _needed(claim: Mapping[str, Any]) -> str:
-    """Return how many seeds would decide an undecided claim, by the pilot, as text."""
+    """Return how many seeds would decide a claim, by the pilot: "8 of 23", or "8" if unknown."""
     power = (claim.get("plan") or {}).get("power")
-    if claim["verdict"] == FAIL or not power:
-        return sentences.NOTHING
-    return f"{power['n_needed']:,}" if power["n_needed"] else "> 10,000"
-
-
-def _not_passing(claim: Mapping[str, Any]) -> list[str]:
-    """Return the cases of a claim that do not pass, as text."""
-    return [case_text(case, claim) for case in claim["cases"] if case["verdict"] != PASS]
+    n = min(case["n"] for case in claim["cases"])
+    return f"{n} of {power['n_needed']:,}" if power and power["n_needed"] else f"{n}"
 
 
 def _claims(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
