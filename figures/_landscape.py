@@ -76,7 +76,8 @@ class Landscape(NamedTuple):
         filled = panel.contourf(x, y, height, levels=levels, cmap="Purples_r", extend="max")
         filled.set_rasterized(True)
         if bar:
-            ticks = MaxNLocator(6, steps=[1, 2, 5, 10])
+            found = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(levels[0], levels[-1])
+            ticks = [tick for tick in found if levels[0] <= tick <= levels[-1]]
             colours = figure.colorbar(filled, ax=panel, format="%.4g", ticks=ticks)
             colours.set_label("log10 meta-objective")
         panel.set(xlabel=self.x_label, ylabel=self.y_label)

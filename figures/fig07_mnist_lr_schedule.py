@@ -39,7 +39,7 @@ def draw_schedule(
     Args:
         tables: of the experiment of the landscape.
         landscape: the background; the same experiment has the runs.
-        runs: that have paths and curves.
+        runs: that have curves, and paths unless they are in `FAST`.
         panels: more than two are left empty.
 
     Returns:
@@ -51,7 +51,7 @@ def draw_schedule(
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
     curves = at_equal_compute(table, runs, "meta_loss")
     looks = style.looks(curves, FAST)
-    grid, paths = landscape.grid(tables), landscape.paths(seeds, looks)
+    grid, paths = landscape.grid(tables), landscape.paths(seeds, [r for r in runs if r not in FAST])
     figure, (left, right, *_) = style.subplots(panels, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
     landscape.draw_paths(left, paths, looks)
