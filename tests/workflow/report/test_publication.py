@@ -172,13 +172,14 @@ def pages(tmp_path):
 def test_another_verdict_makes_both_pages_stale_until_they_are_written(pages):
     path = pages / publication.FOLDER / "claims.json"
     judged = store.read_json(path)
-    judged["claims"]["one_perturbation_per_particle"]["verdict"] = cases.FAIL
+    judged["claims"]["copy_task_es_single_longer"]["verdict"] = cases.FAIL
     store.write_json(path, judged)
     assert parts.stale(pages) == ["README.md", "ARTIFACT.md"]
     assert parts.refresh(pages) == ["README.md", "ARTIFACT.md"]
     assert parts.stale(pages) == []
-    assert "| FAIL | one_perturbation_per_particle | " in (pages / "README.md").read_text()
-    assert " | FAIL: es_single: 1, counted |" in (pages / "ARTIFACT.md").read_text()
+    assert "| copy_task_es_single_longer | S65 | " in (pages / "README.md").read_text()
+    row = "| copy_task_es_single_longer (A7) | copy_task | above 0.5 | FAIL: es_single vs pes: "
+    assert row in (pages / "ARTIFACT.md").read_text()
 
 
 def test_an_unknown_part_is_named(pages):
