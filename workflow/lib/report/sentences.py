@@ -45,8 +45,13 @@ def front_page(ledger: Mapping[str, Any], figure: Path | None) -> str:
 
 
 def deciding(claim: Mapping[str, Any]) -> str:
-    """Return the case that decides a claim, as text: the first with the worst verdict."""
-    worst = min(claim["cases"], key=lambda case: WORST_FIRST.index(case["verdict"]))
+    """Return the case that decides a claim, as text: of the worst verdict, ES-Single's first."""
+
+    def rank(case: Mapping[str, Any]) -> tuple[int, bool]:
+        run = str(case["arguments"].get("run", ""))
+        return WORST_FIRST.index(case["verdict"]), not run.startswith("es_single")
+
+    worst = min(claim["cases"], key=rank)
     more = f" and {len(claim['cases']) - 1} more" if len(claim["cases"]) > 1 else ""
     return f"{case_text(worst, claim)}{more}"
 
