@@ -25,6 +25,7 @@ pytestmark = pytest.mark.dag
 
 KNOBS = {"scale": "smoke", "experiments": "all", "seeds": 0}
 NOTHING = "Nothing to be done"
+JUDGED = {"Claims", "First screen of the report"}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +53,7 @@ def downstream(experiment):
     figures = catalogue.load("figures").items()
     drawn = {f"Figure: {name}" for name, entry in figures if experiment in entry["experiments"]}
     rested_on = sum(map(catalogue.rests_on, catalogue.load("claims").values()), ())
-    return {f"Table: {experiment}", *drawn} | ({"Claims"} if experiment in rested_on else set())
+    return {f"Table: {experiment}", *drawn} | (JUDGED if experiment in rested_on else set())
 
 
 def test_every_declared_file_is_made(finished):
@@ -172,7 +173,7 @@ def test_an_edited_figure_is_drawn_again_alone(finished):
 def test_an_edited_claim_is_judged_again_alone(finished):
     claims = finished / "workflow/config/claims/quadratic_bias.yaml"
     with edited(claims, "threshold: [-0.05, 0.05]", "threshold: [-0.04, 0.05]"):
-        assert planned(finished) == {"Claims"}
+        assert planned(finished) == JUDGED
 
 
 def test_an_edited_number_repeats_the_runs_it_belongs_to(finished):

@@ -99,7 +99,7 @@ def test_an_unfinished_run_is_refused_in_one_line(run):
     claims.write_bytes(content)
     assert done.returncode == 1
     assert done.stdout == (
-        "publish: results/smoke cannot be published: 1 job(s) are not done; "
+        "publish: results/smoke cannot be published: 2 job(s) are not done; "
         "run snakemake --cores all --config scale=smoke\n"
     )
 
