@@ -17,6 +17,7 @@ from workflow.lib.report import style
 
 LEVELS = 30
 ENDS = {"s": 14, "alpha": 0.75, "linewidth": 0.3, "clip_on": False}  # all show through each other
+OTHER_PES = {"linestyle": "--", "color": "#66B5E0"}  # of PES at a second outer rate
 STAR = {"marker": "*", "color": "#FFD700", "edgecolor": "black", "linewidth": 0.5, "s": 80}
 
 
@@ -97,14 +98,8 @@ class Landscape(NamedTuple):
     def widen(self, panel: Axes, paths: pd.DataFrame) -> None:
         """Show paths that leave the grid, as far again as the grid is wide; that part is grey."""
         panel.set_facecolor("0.9")
-        for axis, name in ((panel.xaxis, self.x), (panel.yaxis, self.y)):
-            low, high = axis.get_view_interval()
-            width, values = high - low, paths[name]
-            view = (
-                min(low, max(values.min(), low - width)),
-                max(high, min(values.max(), high + width)),
-            )
-            axis.axes.set(**{f"{axis.axis_name}lim": view})
+        panel.set_xlim(_widened(panel.get_xlim(), paths[self.x]))
+        panel.set_ylim(_widened(panel.get_ylim(), paths[self.y]))
 
     def draw_paths(self, panel: Axes, paths: pd.DataFrame, looks: style.Looks) -> None:
         """Draw the paths of θ: seeds thin, their median thick, the start as a star, the ends.
@@ -122,6 +117,13 @@ class Landscape(NamedTuple):
             ends[name] = ends[name].clip(*limits)
         sns.scatterplot(ends, **where, **ENDS, **points)
         sns.scatterplot(middle.drop_duplicates("run"), **where, zorder=5, **STAR)
+
+
+def _widened(limits: tuple[float, float], values: pd.Series) -> tuple[float, float]:
+    """Return limits that hold all values, or as much again on either side."""
+    low, high = limits
+    width = high - low
+    return min(low, max(values.min(), low - width)), max(high, min(values.max(), high + width))
 
 
 SCHEDULE = Landscape(

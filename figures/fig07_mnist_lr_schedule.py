@@ -6,6 +6,7 @@ fresh inner problems against the compute spent.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from workflow.lib.report import style
 
 RUNS = ("truncated_es", "pes", "es_single")
 # At the paper's outer rate, where another was chosen for PES.
-FAST = {"pes_fast": {"label": "PES, outer rate 1e-2", "linestyle": "--", "color": "#66B5E0"}}
+FAST = {"pes_fast": {"label": "PES, outer rate 1e-2", **_landscape.OTHER_PES}}
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -25,7 +26,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     Raises:
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
-    return draw_schedule(tables, _landscape.SCHEDULE, (*RUNS, *FAST))
+    return draw_schedule(tables, _landscape.SCHEDULE, more=FAST)
 
 
 def draw_schedule(
@@ -33,14 +34,16 @@ def draw_schedule(
     landscape: _landscape.Landscape,
     runs: tuple[str, ...] = RUNS,
     panels: int = 2,
+    more: style.Looks = MappingProxyType({}),
 ) -> tuple[Figure, pd.DataFrame]:
     """Return the figure of two outer parameters: grid cells, paths and the rows of the curves.
 
     Args:
         tables: of the experiment of the landscape.
         landscape: the background; the same experiment has the runs.
-        runs: that have curves, and paths unless they are in `FAST`.
+        runs: that have paths and curves.
         panels: more than two are left empty.
+        more: runs that have curves alone, with what differs from the look of their estimator.
 
     Returns:
         The figure, and what it shows.
@@ -49,9 +52,9 @@ def draw_schedule(
         ValueError: the table lacks one of the runs, or the landscape is not a full grid.
     """
     table, seeds = (tables[f"{landscape.experiment}{part}"] for part in ("", "_seeds"))
-    curves = at_equal_compute(table, runs, "meta_loss")
-    looks = style.looks(curves, FAST)
-    grid, paths = landscape.grid(tables), landscape.paths(seeds, [r for r in runs if r not in FAST])
+    curves = at_equal_compute(table, (*runs, *more), "meta_loss")
+    looks = style.looks(curves, more)
+    grid, paths = landscape.grid(tables), landscape.paths(seeds, runs)
     figure, (left, right, *_) = style.subplots(panels, style.PAGE_WIDTH, 3.0)
     landscape.draw(figure, left, grid)
     landscape.draw_paths(left, paths, looks)

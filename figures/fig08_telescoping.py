@@ -8,11 +8,11 @@ path of every seed is: its length over the distance between its ends.
 from collections.abc import Mapping
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import _landscape
+from figures._seeds import draw_joined
 from figures.fig07_mnist_lr_schedule import RUNS, draw_schedule
 from workflow.lib.claims.paths import wandering
 from workflow.lib.report import style
@@ -30,7 +30,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     middle, right = figure.axes[1:3]
     middle.set(yscale="linear", ylabel="Final loss on the fixed batch", title="(b) Final loss")
     middle.set_xlabel("Inner steps of all particles")
-    paths = LANDSCAPE.paths(tables[f"{LANDSCAPE.experiment}_seeds"], RUNS)
+    paths = shown[shown["panel"] == "paths"]
     smoothness = _draw_wandering(right, paths, {run: style.estimator(run) for run in RUNS})
     return figure, pd.concat([shown, smoothness.assign(panel="smoothness")])
 
@@ -41,13 +41,8 @@ def _draw_wandering(panel: Axes, paths: pd.DataFrame, looks: style.Looks) -> pd.
     own = {run: paths[paths["run"] == run].set_index(["seed", "outer_step"]) for run in RUNS}
     values = {run: wandering(points[[x, y]], x, y) for run, points in own.items()}
     rows = pd.concat(values, names=["run"]).rename("value").reset_index()
-    where = {"data": rows, "x": "run", "y": "value", "ax": panel}
-    sns.lineplot(**where, units="seed", estimator=None, sort=False, color="0.7", linewidth=0.6)
-    sns.scatterplot(**where, **style.points(looks))
-    panel.set(title="(c) Wandering of the paths", ylabel="Length / distance of ends", xlabel="")
-    panel.set(yscale="log", xlim=(-0.5, len(RUNS) - 0.5))
-    panel.set_xticks(
-        range(len(RUNS)), [look["label"].replace(" ", "\n") for look in looks.values()]
-    )
+    labels = [look["label"].replace(" ", "\n") for look in looks.values()]
+    draw_joined(panel, rows, looks, labels)
+    panel.set(title="(c) Wandering of the paths", ylabel="Length / distance of ends", yscale="log")
     style.plain_ticks(panel)
     return rows

@@ -8,12 +8,12 @@ of one seed, which claims compare in pairs. ES-Single in lockstep is an extra.
 from collections.abc import Mapping
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from figures._learned_optimizer import CEILING, ends
+from figures._seeds import draw_joined
 from workflow.lib.report import style
 
 EXPERIMENT = "learned_optimizer"
@@ -46,10 +46,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 def _draw_ends(panel: Axes, seeds: pd.DataFrame, looks: style.Looks) -> pd.DataFrame:
     """Draw the end value of every seed of every run; return them, a row each."""
     last = ends(seeds, looks)
-    where = {"data": last, "x": "run", "y": "value", "ax": panel}
-    sns.lineplot(**where, units="seed", estimator=None, sort=False, color="0.7", linewidth=0.6)
-    sns.scatterplot(**where, **style.points(looks))
     labels = [look["label"].replace(", ", ",\n") for look in looks.values()]
-    panel.set(title="(b) Ends of all seeds", xlabel="", xlim=(-0.5, len(looks) - 0.5))
-    panel.set_xticks(range(len(looks)), labels)
+    draw_joined(panel, last, looks, labels)
+    panel.set_title("(b) Ends of all seeds")
     return last

@@ -18,7 +18,7 @@ LANDSCAPE = _landscape.SCHEDULE._replace(experiment="mnist_lr_schedule_k1")
 RUNS = {
     "truncated_es": {},
     "pes": {"label": "PES, outer rate 1e-2"},
-    "pes_slow": {"label": "PES, outer rate 1e-3", "linestyle": "--", "color": "#66B5E0"},
+    "pes_slow": {"label": "PES, outer rate 1e-3", **_landscape.OTHER_PES},
     "es_single": {},
 }
 PANELS = {"a": ("pes", "es_single"), "b": ("truncated_es", "pes_slow", "es_single")}
